@@ -1,0 +1,147 @@
+/** The stairwell: builds store, core, HTTP floor and doors, in that order. The only file that knows every floor. */
+import cookie from '@fastify/cookie'
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import fastify, { type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Config } from './config.js'
+import { type Core, createCore } from './core/index.js'
+import { auth, authComponents } from './dialects/auth/index.js'
+import { betterAuth, betterAuthComponents } from './dialects/better-auth/index.js'
+import { codvid, codvidComponents } from './dialects/codvid/index.js'
+import { profile, profileComponents } from './dialects/profile/index.js'
+import { createCookies } from './http/cookies.js'
+import { createCredentials } from './http/credentials.js'
+import { type Floor, mountDialect } from './http/dialect.js'
+import { FlatFailure } from './http/flat-errors.js'
+import { limitRequests } from './http/limits.js'
+import { logging } from './http/logging.js'
+import { createOriginCheck } from './http/origin.js'
+import { createSigners } from './http/signer.js'
+import { compileStrictly } from './http/validation.js'
+import { describeRoutes } from './operations/docs.js'
+import { serveHealth } from './operations/health.js'
+import { countRequests } from './operations/metrics.js'
+import { answerProblems } from './operations/problems.js'
+import { createReadiness, type Readiness } from './operations/readiness.js'
+import type { Database } from './store/database.js'
+import { pendingMigrations } from './store/migrate.js'
+
+/** What the process gives the service. */
+export type World = {
+  database: Database
+  /** The version that the documentation names. */
+  version: string
+  /** Where log lines go; standard output where nothing is said. */
+  logStream?: { write(line: string): void } | undefined
+}
+
+/** A service ready to listen, and what its process turns. */
+export type Service = { app: FastifyInstance; core: Core; readiness: Readiness; metrics: Registry }
+
+const thirtyDays = 30 * 86_400
+
+/** Builds the whole service over an open database. The caller migrates, listens and closes. */
+export async function buildApp(config: Config, world: World): Promise<Service> {
+  const app = fastify(serverOptions(config, world))
+  app.decorateRequest('identity', null)
+  app.decorateRequest('extended', null)
+  answerProblems(app)
+  const metrics = countRequests(app)
+  await addBrowserRules(app, config)
+  if (config.rateLimit) await limitRequests(app)
+  else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
+
+  const core = await buildCore(app, config, world.database)
+  const floor = layFloor(core, config)
+
+  compileStrictly(app, [
+    FlatFailure,
+    ...authComponents,
+    ...betterAuthComponents,
+    ...profileComponents,
+    ...codvidComponents,
+  ])
+  await describeRoutes(app, { enabled: config.docs, version: world.version })
+  const readiness = createReadiness(app, {
+    ping: world.database.ping,
+    pendingMigrations: () => pendingMigrations(world.database),
+  })
+  serveHealth(app, readiness)
+
+  await mountDialect(app, auth, floor)
+  await mountDialect(app, betterAuth({ strictSession: config.strictSession }), floor)
+  await mountDialect(app, profile, floor)
+  await mountDialect(app, codvid({ getUuid: config.codvidGetUuid, uniformErrors: config.codvidUniformErrors }), floor)
+  return { app, core, readiness, metrics }
+}
+
+function serverOptions(config: Config, world: World): FastifyHttpOptions<RawServerDefault> {
+  return {
+    ...logging(config.logLevel, world.logStream),
+    bodyLimit: 16 * 1024,
+    // A body or a header that trickles in holds a connection; Fastify's own default is to wait for ever.
+    requestTimeout: 10_000,
+    http: { headersTimeout: 5_000, connectionsCheckingInterval: 1_000 },
+    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    // While closing, a keep-alive client would be answered 503 for a request that can still be served.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 200 },
+  }
+}
+
+async function addBrowserRules(app: FastifyInstance, config: Config): Promise<void> {
+  // Cookies are read by http/cookies.ts alone, which sees doubled ones; the plugin writes them.
+  await app.register(cookie, { hook: false })
+  await app.register(helmet, { contentSecurityPolicy: false, frameguard: { action: 'deny' } })
+  await app.register(cors, {
+    origin: [...config.corsOrigins],
+    credentials: true,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: [
+      'set-auth-token',
+      'etag',
+      'retry-after',
+      'x-retry-after',
+      'x-request-id',
+      'www-authenticate',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+    ],
+    maxAge: 600,
+  })
+}
+
+async function buildCore(app: FastifyInstance, config: Config, database: Database): Promise<Core> {
+  const settings = {
+    ...config,
+    longTtl: thirtyDays,
+    maxReplays: 100,
+    passwords: {
+      cost: config.bcryptCost,
+      minLength: config.passwordMinLength,
+      pepper: config.passwordPepper,
+      concurrency: config.hashingLanes,
+    },
+  }
+  return createCore(settings, {
+    database,
+    signers: await createSigners(app, { access: config.accessSecret, refresh: config.refreshSecret }),
+    onRehashFailure: error => app.log.warn({ err: error }, 'a password hash could not be brought up to date'),
+  })
+}
+
+function layFloor(core: Core, config: Config): Floor {
+  const cookies = createCookies({
+    secure: config.cookieSecure,
+    publicUrlIsHttps: config.publicUrl?.startsWith('https:') ?? config.production,
+    domain: config.cookieDomain,
+    secret: config.accessSecret,
+  })
+  const origins = createOriginCheck({
+    trusted: [...config.corsOrigins, ...config.trustedOrigins],
+    publicOrigin: config.publicUrl && new URL(config.publicUrl).origin,
+  })
+  return { core, credentials: createCredentials(core, cookies), cookies, origins }
+}

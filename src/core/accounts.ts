@@ -1,0 +1,175 @@
+/** The life of an account: registering, signing in, changing, deleting. */
+import type { AccountPatch, AccountStore } from '../store/accounts.js'
+import type { Account, Background } from '../store/rows.js'
+import { canonicalEmail } from './emails.js'
+import { AuthError } from './errors.js'
+import type { Passwords } from './passwords.js'
+import type { Device, Identity, Pass, Sessions, Term } from './sessions.js'
+import type { Sources } from './sources.js'
+
+export type Registration = {
+  email: string
+  password: string
+  name?: string | undefined
+  image?: string | null | undefined
+  personalInfo?: Record<string, unknown> | null | undefined
+  background?: Background | undefined
+}
+
+/** From where a session is opened and how long it shall last. */
+export type Entry = {
+  device: Device
+  term?: Term
+  /** The opaque token of a session that the new one takes the place of: the cookie the same browser carried. */
+  replaces?: string | undefined
+}
+
+/** Better Auth's age of a session, in seconds, up to which deleting the account asks no password. */
+const freshAge = 86_400
+
+export type Accounts = ReturnType<typeof createAccounts>
+
+export type AccountWorld = {
+  store: AccountStore
+  sessions: Sessions
+  passwords: Passwords
+  sources: Sources
+  /** Told of a rehash that failed; the sign-in it belongs to goes on. */
+  onRehashFailure(error: unknown): void
+}
+
+export function createAccounts({ store, sessions, passwords, sources, onRehashFailure }: AccountWorld) {
+  const newEmail = (raw: string): string => {
+    const email = canonicalEmail(raw)
+    if (email === undefined) throw new AuthError('email_invalid')
+    return email
+  }
+
+  /** The stored account of an address whose password this is. Does the same work whether or not there is one. */
+  const authenticate = async (rawEmail: string, password: string) => {
+    const email = canonicalEmail(rawEmail)
+    const found = email === undefined ? undefined : await store.findByEmail(email)
+    const verdict = await passwords.verify(password, found?.passwordHash)
+    if (!found) throw new AuthError('account_unknown')
+    if (!verdict.matches || found.passwordHash === null || found.disabledAt) throw new AuthError('password_wrong')
+    return { account: found.account, hash: found.passwordHash, outdated: verdict.outdated }
+  }
+
+  /** The hash of the caller's password, once they have shown that they know it. */
+  const confirm = async (identity: Identity, password: string): Promise<string> => {
+    const stored = await store.findPasswordHash(identity.account.id)
+    const verdict = await passwords.verify(password, stored)
+    if (!verdict.matches || stored === undefined) throw new AuthError('current_password_wrong')
+    return stored
+  }
+
+  const rehash = async (accountId: string, checkedHash: string, password: string): Promise<void> => {
+    try {
+      await store.replaceHash({ accountId, checkedHash, newHash: await passwords.hash(password) })
+    } catch (error) {
+      onRehashFailure(error)
+    }
+  }
+
+  const replace = async (entry: Entry): Promise<void> => {
+    if (entry.replaces !== undefined) await sessions.discard(entry.replaces, 'replaced')
+  }
+
+  const preparedChange = async (identity: Identity, currentPassword: string, newPassword: string) => {
+    passwords.check(newPassword, identity.account.email)
+    const checkedHash = await confirm(identity, currentPassword)
+    return { accountId: identity.account.id, checkedHash, newHash: await passwords.hash(newPassword) }
+  }
+
+  return {
+    /** Makes an account with its first session. Throws email_invalid, email_taken, password_*, hashing_busy. */
+    async register(registration: Registration, entry: Entry): Promise<Pass> {
+      const email = newEmail(registration.email)
+      passwords.check(registration.password, email)
+      const passwordHash = await passwords.hash(registration.password)
+      const term = entry.term ?? 'standard'
+      const draft = sessions.draft(entry.device, term)
+      const { name = '', image = null, personalInfo = null, background } = registration
+      const made = await store.insertWithSession(
+        { id: sources.id(), email, name, image, personalInfo, passwordHash },
+        draft.row,
+        background,
+      )
+      if (!made) throw new AuthError('email_taken')
+      await replace(entry)
+      return sessions.admit(made, draft.token, term)
+    },
+
+    /** Opens a session for who knows the password. Throws account_unknown, password_wrong, hashing_busy. */
+    async login(credentials: { email: string; password: string }, entry: Entry): Promise<Pass> {
+      const { account, hash, outdated } = await authenticate(credentials.email, credentials.password)
+      const term = entry.term ?? 'standard'
+      const draft = sessions.draft(entry.device, term)
+      const session = await store.openSession(account.id, hash, draft.row)
+      if (!session) throw new AuthError('password_wrong')
+      await replace(entry)
+      if (outdated) await rehash(account.id, hash, credentials.password)
+      return sessions.admit({ account, session }, draft.token, term)
+    },
+
+    /** Writes the members given. Throws credential_invalid when the account has just been deleted. */
+    async update(identity: Identity, patch: AccountPatch): Promise<Account> {
+      const account = await store.update(identity.account.id, patch)
+      if (!account) throw new AuthError('credential_invalid')
+      return account
+    },
+
+    /** Whether this is the caller's password. Throws current_password_wrong, hashing_busy. */
+    async verifyPassword(identity: Identity, password: string): Promise<void> {
+      await confirm(identity, password)
+    },
+
+    /**
+     * Sets a new password; the caller's session goes on with a new refresh token, the others end unless told not to.
+     * Throws current_password_wrong, password_*, hashing_busy.
+     */
+    async changePassword(
+      identity: Identity,
+      passwordsGiven: { current: string; new: string },
+      options: { endOthers: boolean },
+    ): Promise<Pass> {
+      const change = await preparedChange(identity, passwordsGiven.current, passwordsGiven.new)
+      const changed = await store.changePasswordKeeping(change, identity.session.id, options.endOthers)
+      if (!changed) throw new AuthError('current_password_wrong')
+      return sessions.admit(changed, identity.sessionToken, 'standard')
+    },
+
+    /** Sets a new password, ends every session and opens a new one in their place. Throws as changePassword does. */
+    async changePasswordEverywhere(
+      identity: Identity,
+      passwordsGiven: { current: string; new: string },
+      device: Device,
+    ): Promise<Pass> {
+      const change = await preparedChange(identity, passwordsGiven.current, passwordsGiven.new)
+      const draft = sessions.draft(device, identity.session.sliding ? 'standard' : 'browser')
+      const changed = await store.changePasswordReplacing(change, draft.row)
+      if (!changed) throw new AuthError('current_password_wrong')
+      return sessions.admit(changed, draft.token, 'standard')
+    },
+
+    /** Deletes the account with everything that is its own. Without a password the session must be a day old at most: session_stale. Throws current_password_wrong. */
+    async delete(identity: Identity, password?: string): Promise<void> {
+      if (password === undefined) {
+        const age = identity.at.getTime() - identity.session.createdAt.getTime()
+        if (age > freshAge * 1000) throw new AuthError('session_stale')
+        await store.delete(identity.account.id)
+        return
+      }
+      const checkedHash = await confirm(identity, password)
+      if (!(await store.delete(identity.account.id, checkedHash))) throw new AuthError('current_password_wrong')
+    },
+
+    /** The id of the account with this address. Throws account_absent. */
+    async findId(rawEmail: string): Promise<string> {
+      const email = canonicalEmail(rawEmail)
+      const found = email === undefined ? undefined : await store.findByEmail(email)
+      if (!found) throw new AuthError('account_absent')
+      return found.account.id
+    },
+  }
+}

@@ -1,0 +1,39 @@
+/** What can go wrong, as a closed union of codes. Doors choose the words and the status; the core never does. */
+
+export const authErrorCodes = [
+  'email_invalid',
+  'email_taken',
+  'password_too_short',
+  'password_too_long',
+  'password_common',
+  'password_invalid',
+  'account_unknown',
+  'password_wrong',
+  'current_password_wrong',
+  'session_stale',
+  'credential_missing',
+  'credential_invalid',
+  'refresh_invalid',
+  'session_unknown',
+  'profile_absent',
+  'background_absent',
+  'version_mismatch',
+  'cursor_invalid',
+  'account_absent',
+  'hashing_busy',
+] as const
+
+export type AuthErrorCode = (typeof authErrorCodes)[number]
+
+/** The one error the core throws on purpose. It carries a code and nothing else: no value, no cause that could leak. */
+export class AuthError extends Error {
+  override readonly name = 'AuthError'
+  readonly code: AuthErrorCode
+
+  constructor(code: AuthErrorCode) {
+    super(code)
+    this.code = code
+  }
+}
+
+export { isForeignKeyViolation, isUnavailable, safeErrorFields } from '../store/database.js'

@@ -1,0 +1,248 @@
+/** Which passwords may be chosen, how they are hashed and compared, and the bounded lane in which that work is done. */
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import bcrypt from 'bcrypt'
+import { AuthError } from './errors.js'
+
+export type PasswordOptions = {
+  /** bcrypt's work factor, 4 to 15. */
+  cost: number
+  /** In characters, that is code points. */
+  minLength: number
+  /** A secret kept outside the database, so that a stolen table is of no use. Losing it loses every password. */
+  pepper?: string | undefined
+  /** How many hashes are computed at a time. */
+  concurrency: number
+  /** How long a password may expect to wait for its turn; longer, and it is refused at once. */
+  maxWaitMs?: number
+}
+
+export type Verdict = {
+  matches: boolean
+  /** It matches, but `hash` would store it otherwise today: time to store it anew. */
+  outdated: boolean
+}
+
+export type Passwords = {
+  /**
+   * Lets pass what may be chosen as a password, by the holder of `email`.
+   * Throws password_invalid, password_too_short, password_too_long, password_common.
+   */
+  check(password: string, email?: string): void
+  /**
+   * The form to store. Asks less than `check`, since a password from an older policy is stored anew too; only what
+   * `verify` could never match is refused. Throws password_invalid, password_too_long, hashing_busy.
+   */
+  hash(password: string): Promise<string>
+  /**
+   * Whether this is the stored password. No stored hash, or one nothing can match, takes the same path through the
+   * lane and the same work as a wrong password. Throws hashing_busy.
+   */
+  verify(password: string, stored: string | null | undefined): Promise<Verdict>
+}
+
+const maxLength = 128
+/** In UTF-16 units. Nothing longer can have 128 characters, however decomposed, and composing it would take long. */
+const longestSpelling = 8 * maxLength
+/** bcrypt ignores every byte after these, without a word. */
+const bcryptBytes = 72
+
+type Key = { id: string; secret: string }
+/** For passwords over 72 bytes where no pepper is set. It hides nothing; it keeps our hashes apart from anyone else's. */
+const publicKey: Key = { id: '0', secret: 'gatehouse: password pre-hash, no pepper' }
+
+/** Throws RangeError for options nothing could be hashed with. Takes the time of one hash, to learn how long one is. */
+export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
+  refuseUnusable(options)
+  const { cost, minLength, pepper, concurrency, maxWaitMs = 2000 } = options
+  const common = await commonPasswords()
+  const scheme = createScheme(cost, pepper)
+  const { decoy, hashMs } = await makeDecoy(cost)
+  const inLane = createLane(concurrency, (maxWaitMs * concurrency) / hashMs)
+
+  const compare = async (spelling: string, row: Row | undefined): Promise<boolean> => {
+    if (row && (row.key || fitsBcrypt(spelling))) return bcrypt.compare(toMaterial(spelling, row.key), row.crypt)
+    await bcrypt.compare(toMaterial(spelling, scheme.keyFor(spelling)), decoy)
+    return false
+  }
+
+  return {
+    check(password, email) {
+      if (!isWellFormed(password) || password.includes('\0')) throw new AuthError('password_invalid')
+      const length = lengthOf(password)
+      if (length < minLength) throw new AuthError('password_too_short')
+      if (length > maxLength) throw new AuthError('password_too_long')
+      const folded = fold(password)
+      if (common.has(folded) || isOwnAddress(folded, email)) throw new AuthError('password_common')
+    },
+
+    async hash(password) {
+      if (!isWellFormed(password)) throw new AuthError('password_invalid')
+      if (lengthOf(password) > maxLength) throw new AuthError('password_too_long')
+      return inLane(1, () => scheme.hash(password.normalize('NFC')))
+    },
+
+    async verify(password, stored) {
+      const matchable = isWellFormed(password) && lengthOf(password) <= maxLength
+      const row = matchable ? scheme.read(stored) : undefined
+      const spellings = matchable ? spellingsOf(password) : [password]
+      // A row of another cost is that much more, or less, work for the lane.
+      const units = spellings.length * 2 ** ((row?.cost ?? cost) - cost)
+      return inLane(units, async () => {
+        // Every account goes through every spelling: a row that ended this early would tell that it is there.
+        for (const spelling of spellings) {
+          const matches = await compare(spelling, row)
+          if (matches) return { matches, outdated: !row || !scheme.wouldStore(row, spelling) }
+        }
+        return { matches: false, outdated: false }
+      })
+    },
+  }
+}
+
+function refuseUnusable({ cost, concurrency, pepper }: PasswordOptions): void {
+  if (!Number.isInteger(cost) || cost < 4 || cost > 15) throw new RangeError('The bcrypt cost must be 4 to 15')
+  if (!Number.isInteger(concurrency) || concurrency < 1) throw new RangeError('At least one hash must run at a time')
+  if (pepper === '') throw new RangeError('The pepper must not be empty')
+}
+
+/** A stored hash taken apart. With a key it is the bcrypt of an HMAC, without one that of the password itself. */
+type Row = { version: string; cost: number; crypt: string; key: Key | undefined }
+
+// Of bcrypt's versions $2x$ and $2$ are broken ones; a cost above 15 would hold the lane for seconds, or for days.
+const storedForm = /^(?:\$h1\$([\w-]+)(?=\$2b\$))?\$2([aby])\$(0[4-9]|1[0-5])\$([./A-Za-z0-9]{53})$/
+
+/**
+ * What a row looks like: `$2b$…` of the password, or `$h1$<key id>$2b$…` of its HMAC, where bcrypt would not see all of
+ * the password or where there is a pepper. The id tells which pepper, so that one can be recognised as not today's.
+ */
+function createScheme(cost: number, pepper: string | undefined) {
+  const today = pepper === undefined ? undefined : { id: pepperId(pepper), secret: pepper }
+  const known = today ? [publicKey, today] : [publicKey]
+  const keyFor = (spelling: string): Key | undefined => today ?? (fitsBcrypt(spelling) ? undefined : publicKey)
+
+  return {
+    keyFor,
+
+    async hash(spelling: string): Promise<string> {
+      const key = keyFor(spelling)
+      const crypt = await bcrypt.hash(toMaterial(spelling, key), cost)
+      return key ? `$h1$${key.id}${crypt}` : crypt
+    },
+
+    /** Undefined when no password can match: an unusable form, or a pepper we do not have. */
+    read(stored: string | null | undefined): Row | undefined {
+      const [, keyId, version, rowCost, digest] = storedForm.exec(stored ?? '') ?? []
+      if (version === undefined) return undefined
+      const key = known.find(({ id }) => id === keyId)
+      if (keyId !== undefined && !key) return undefined
+      // PHP's $2y$ is $2b$ by another name, one that bcrypt@6 answers with false.
+      const crypt = `$2${version === 'a' ? 'a' : 'b'}$${rowCost}$${digest}`
+      return { version, cost: Number(rowCost), crypt, key }
+    },
+
+    /** Whether `hash` would make such a row today of the spelling that matched. */
+    wouldStore(row: Row, spelling: string): boolean {
+      const isOurs = row.version === 'b' && spelling === spelling.normalize('NFC')
+      return isOurs && row.cost === cost && row.key === keyFor(spelling)
+    },
+  }
+}
+
+/** Names a pepper in a row. Guessing the pepper from it is what makes a long random one necessary. */
+function pepperId(pepper: string): string {
+  return createHash('sha256').update(`gatehouse: pepper id\0${pepper}`).digest('base64url').slice(0, 8)
+}
+
+/**
+ * What bcrypt is given. Base64, since the bytes of an HMAC may hold a NUL, and 64 characters of it fit whole. A keyed
+ * hash, since an unkeyed one could be tried against digests leaked elsewhere (OWASP Password Storage, pre-hashing).
+ */
+function toMaterial(spelling: string, key: Key | undefined): string {
+  return key ? createHmac('sha384', key.secret).update(spelling, 'utf8').digest('base64') : spelling
+}
+
+function fitsBcrypt(spelling: string): boolean {
+  return Buffer.byteLength(spelling, 'utf8') <= bcryptBytes
+}
+
+/** Composed (NFC), as we hash it; then as received, since an imported hash may be of a password nobody composed. */
+function spellingsOf(password: string): string[] {
+  return [...new Set([password.normalize('NFC'), password])]
+}
+
+/** In characters of the shorter spelling: how a keyboard composes, or NFC does, makes no password too long. */
+function lengthOf(password: string): number {
+  if (password.length > longestSpelling) return Number.POSITIVE_INFINITY
+  return Math.min(...spellingsOf(password).map(spelling => [...spelling].length))
+}
+
+/** Lone surrogates all become U+FFFD in UTF-8: different passwords would match each other. */
+function isWellFormed(password: string): boolean {
+  return !/\p{Surrogate}/u.test(password)
+}
+
+/** The decoy is what unknown accounts are compared with: of today's cost, and of a password nobody has. */
+async function makeDecoy(cost: number): Promise<{ decoy: string; hashMs: number }> {
+  const started = performance.now()
+  const decoy = await bcrypt.hash(randomBytes(32).toString('base64'), cost)
+  return { decoy, hashMs: performance.now() - started }
+}
+
+/** One unit of work is one hash of today's cost. `run` is called when its turn has come, or never: hashing_busy. */
+type Lane = <Result>(units: number, run: () => Promise<Result>) => Promise<Result>
+
+/**
+ * First come, first served. Refusing looks at the work ahead only, not at the caller's own, so that it tells nothing
+ * of the account, and it happens on arrival: who was let in is served.
+ */
+function createLane(concurrency: number, capacity: number): Lane {
+  const waiting: (() => void)[] = []
+  let running = 0
+  let ahead = 0
+
+  const leave = (units: number): void => {
+    ahead -= units
+    // A slot is handed over, never set free in between, where a newcomer could overtake.
+    const next = waiting.shift()
+    if (next) next()
+    else running -= 1
+  }
+
+  return async (units, run) => {
+    const isFree = running < concurrency
+    if (!isFree && ahead > capacity) throw new AuthError('hashing_busy')
+    ahead += units
+    if (isFree) running += 1
+    else await new Promise<void>(resolve => waiting.push(resolve))
+    try {
+      return await run()
+    } finally {
+      leave(units)
+    }
+  }
+}
+
+let loading: Promise<ReadonlySet<string>> | undefined
+
+/** Loaded once, and only where passwords are: unpacking 49,000 of them costs some 25 ms and a few megabytes. */
+function commonPasswords(): Promise<ReadonlySet<string>> {
+  loading ??= loadCommonPasswords()
+  return loading
+}
+
+async function loadCommonPasswords(): Promise<ReadonlySet<string>> {
+  const { dictionary } = await import('@zxcvbn-ts/language-common')
+  const longEnough = dictionary['passwords-common'].filter(password => password.length >= 8)
+  return new Set(longEnough.map(fold)).add('gatehouse')
+}
+
+/** Case and width do not make a common password less common. */
+function fold(text: string): string {
+  return text.normalize('NFKC').toLowerCase()
+}
+
+function isOwnAddress(folded: string, email: string | undefined): boolean {
+  if (email === undefined) return false
+  const address = fold(email)
+  return folded === address || folded === address.split('@', 1)[0]
+}

@@ -1,0 +1,223 @@
+/** Sessions: who is calling, the refresh rotation, and every way a session ends. */
+import type { Account, NewSession, Session } from '../store/rows.js'
+import type { SessionStore } from '../store/sessions.js'
+import { AuthError } from './errors.js'
+import { hashToken, isUuid, type Sources } from './sources.js'
+import type { IssuedToken, Tokens } from './tokens.js'
+
+/** The device a session is opened from, as far as the request tells. */
+export type Device = { userAgent: string | null; ipAddress: string | null }
+
+/**
+ * How long a session lasts: `standard` slides, `browser` has a day and does not slide (Better Auth's `rememberMe: false`),
+ * `long` has one fixed term and an access token that lives as long.
+ */
+export type Term = 'standard' | 'browser' | 'long'
+
+/** Something presented as proof of a session: a JWT, or an opaque session token. */
+export type Credential = { kind: 'jwt'; token: string } | { kind: 'session'; token: string }
+
+/** Who is calling. Verbs that need somebody signed in take one of these, so that they cannot be called without. */
+export type Identity = {
+  account: Account
+  session: Session
+  /** The database's time when the session was found live. */
+  at: Date
+  /** The opaque session token, where that is what the caller presented. */
+  sessionToken: string | undefined
+  /** Whether the session's end has just been moved, so that a cookie wants sending again. */
+  extended: boolean
+}
+
+/** What a sign-in or a refresh gives: every form of credential, so that each door can pick its own. */
+export type Pass = {
+  account: Account
+  session: Session
+  access: IssuedToken
+  refresh: IssuedToken
+  /** The opaque session token; only whoever opens a session ever sees it. */
+  sessionToken: string | undefined
+}
+
+export type SessionSettings = {
+  /** Seconds a standard session lives without being used. */
+  standardTtl: number
+  /** Seconds a session of term `long` lives. */
+  longTtl: number
+}
+
+const day = 86_400
+/** `last_used_at` is written at most this often, so that reading stays reading. */
+const touchInterval = 300
+const sweepBatch = 1000
+
+export type Sessions = ReturnType<typeof createSessions>
+
+export type SessionWorld = {
+  store: SessionStore
+  tokens: Tokens
+  sources: Sources
+  settings: SessionSettings
+  isUnavailable(error: unknown): boolean
+}
+
+export function createSessions({ store, tokens, sources, settings, isUnavailable }: SessionWorld) {
+  /** The end moves in steps of a day; where the whole life is shorter, of a seventh of it. */
+  const slide = { lifetime: settings.standardTtl, grain: Math.min(day, settings.standardTtl / 7) }
+
+  const find = async (credential: Credential) => {
+    if (credential.kind === 'session') return store.findLiveByTokenHash(hashToken(credential.token))
+    const claims = readableClaims(tokens, credential.token)
+    if (!claims) return undefined
+    const found = await store.findLiveById(claims.sid)
+    return found?.account.id === claims.sub && tokens.isCurrent(claims, found.now) ? found : undefined
+  }
+
+  /** Notes the use. A store that cannot write just now (full disk, standby) does not sign anybody out. */
+  const touch = async (identity: Identity, maySlide: boolean): Promise<Identity> => {
+    const { session, at } = identity
+    const slides = maySlide && session.sliding && identity.sessionToken !== undefined
+    const due = slides && session.expiresAt.getTime() - at.getTime() < (slide.lifetime - slide.grain) * 1000
+    if (!due && at.getTime() - session.lastUsedAt.getTime() < touchInterval * 1000) return identity
+    try {
+      const touched = await store.touch(session.id, due ? slide : undefined)
+      if (!touched) throw new AuthError('credential_invalid')
+      return { ...identity, session: touched, extended: due }
+    } catch (error) {
+      if (isUnavailable(error)) return identity
+      throw error
+    }
+  }
+
+  const pass = (
+    found: { account: Account; session: Session },
+    at: Date,
+    sessionToken: string | undefined,
+    term: Term,
+  ): Pass => ({
+    ...found,
+    access: tokens.access(found.account, found.session, at, { jti: sources.id(), lasting: term === 'long' }),
+    refresh: tokens.refresh(found.account, found.session),
+    sessionToken,
+  })
+
+  return {
+    /** A new session's row and its token, for the statement that opens it. */
+    draft(device: Device, term: Term): { row: NewSession; token: string } {
+      const token = sources.sessionToken()
+      const lifetime = {
+        standard: settings.standardTtl,
+        browser: Math.min(day, settings.standardTtl),
+        long: settings.longTtl,
+      }[term]
+      return {
+        row: { id: sources.id(), tokenHash: hashToken(token), lifetime, sliding: term === 'standard', ...device },
+        token,
+      }
+    },
+
+    /** The pass of a session that has just been opened. */
+    admit: (found: { account: Account; session: Session }, sessionToken: string | undefined, term: Term): Pass =>
+      pass(found, found.session.lastUsedAt, sessionToken, term),
+
+    /**
+     * The identity behind the first credential that is good, or undefined: signed out. A JWT of ours that is no longer good
+     * ends the search. Throws credential_invalid for that, and for any JWT when nothing else identifies the caller.
+     */
+    async identify(
+      credentials: readonly Credential[],
+      options: { slide: boolean } = { slide: true },
+    ): Promise<Identity | undefined> {
+      for (const credential of credentials) {
+        const found = await find(credential)
+        if (found) {
+          const { now: at, ...rest } = found
+          const sessionToken = credential.kind === 'session' ? credential.token : undefined
+          return touch({ ...rest, at, sessionToken, extended: false }, options.slide)
+        }
+        if (credential.kind === 'jwt' && tokens.claimsToBeOurs(credential.token))
+          throw new AuthError('credential_invalid')
+      }
+      if (credentials.some(credential => credential.kind === 'jwt')) throw new AuthError('credential_invalid')
+      return undefined
+    },
+
+    /** The access token that get-session repeats: the same bytes until it nears its expiry. */
+    steadyAccess: (identity: Identity): IssuedToken =>
+      tokens.steadyAccess(identity.account, identity.session, identity.at),
+
+    /** Rotates the refresh token by the state table. Throws refresh_invalid; a token used twice too late ends its session. */
+    async refresh(token: string): Promise<Pass> {
+      const claims = readRefresh(tokens, token)
+      const rotated = await store.rotate({
+        id: claims.sid,
+        accountId: claims.sub,
+        generation: claims.gen,
+        tokenExpiry: claims.exp,
+      })
+      if (!rotated || rotated.session.endedAt) throw new AuthError('refresh_invalid')
+      return pass(rotated, rotated.now, undefined, 'standard')
+    },
+
+    /** Live sessions of the caller, the last used first. */
+    list: (identity: Identity): Promise<Session[]> => store.listLive(identity.account.id),
+
+    /** Ends the caller's session. */
+    async logout(identity: Identity): Promise<void> {
+      await store.endOne(identity.account.id, { id: identity.session.id }, 'logout')
+    },
+
+    /**
+     * Ends the session of a refresh token, current or not (whoever holds an old one should not keep the session alive), or
+     * with it every session of the account. Throws refresh_invalid.
+     */
+    async logoutByRefreshToken(token: string, options: { everywhere: boolean }): Promise<void> {
+      const claims = readRefresh(tokens, token)
+      if (!(await store.endOne(claims.sub, { id: claims.sid }, 'logout'))) throw new AuthError('refresh_invalid')
+      if (options.everywhere) await store.endAll(claims.sub, 'logout')
+    },
+
+    /** Ends the session of an opaque token; nothing happens where there is none. */
+    async discard(sessionToken: string, reason: 'logout' | 'replaced'): Promise<void> {
+      await store.endByTokenHash(hashToken(sessionToken), reason)
+    },
+
+    /** Ends one of the caller's sessions, named by its id or its opaque token. Throws session_unknown. */
+    async end(identity: Identity, name: string): Promise<void> {
+      const named = isUuid(name) ? { id: name } : { tokenHash: hashToken(name) }
+      if (!(await store.endOne(identity.account.id, named, 'revoked'))) throw new AuthError('session_unknown')
+    },
+
+    /** Ends the caller's sessions but this one. */
+    endOthers: (identity: Identity): Promise<void> => store.endAll(identity.account.id, 'revoked', identity.session.id),
+
+    /** Deletes sessions that have been over for a day, in batches that hold nobody up. Returns how many. */
+    async sweep(): Promise<number> {
+      let deleted = 0
+      for (;;) {
+        const batch = await store.deleteOver(day, sweepBatch)
+        deleted += batch
+        if (batch < sweepBatch) return deleted
+      }
+    },
+
+    /** Ends all the caller's sessions, this one too. */
+    endAll: (identity: Identity): Promise<void> => store.endAll(identity.account.id, 'logout'),
+  }
+}
+
+function readableClaims(tokens: Tokens, token: string) {
+  try {
+    return tokens.readAccess(token)
+  } catch {
+    return undefined
+  }
+}
+
+function readRefresh(tokens: Tokens, token: string) {
+  try {
+    return tokens.readRefresh(token)
+  } catch {
+    throw new AuthError('refresh_invalid')
+  }
+}

@@ -1,0 +1,128 @@
+/** The signed-in person's account, password and devices. */
+import { Type } from 'typebox'
+import type { Door, Floor } from '../../http/dialect.js'
+import { failures, ref, signedIn } from '../../http/openapi.js'
+import {
+  AuthFailure,
+  Deletion,
+  PasswordChange,
+  SessionInfo,
+  SessionPath,
+  Tokens,
+  toSessionInfo,
+  toTokens,
+  toUser,
+  User,
+  UserPatch,
+} from './wire.js'
+
+const nothing = Type.Null({ description: 'Done; no body.' })
+
+export function accountRoutes(door: Door, { core, credentials, cookies }: Floor): void {
+  door.get(
+    '/me',
+    {
+      schema: {
+        operationId: 'getMe',
+        summary: 'The account of the caller',
+        security: signedIn,
+        response: { 200: ref(User) },
+      },
+    },
+    async request => toUser((await credentials.identify(request)).account),
+  )
+
+  door.patch(
+    '/me',
+    {
+      schema: {
+        operationId: 'updateMe',
+        summary: 'Change name, image or personal info',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(UserPatch),
+        response: { 200: ref(User), ...failures(AuthFailure, 422) },
+      },
+    },
+    async request => {
+      const identity = await credentials.identify(request)
+      const { personal_info: personalInfo, name, image } = request.body
+      return toUser(await core.accounts.update(identity, { name, image, personalInfo }))
+    },
+  )
+
+  door.delete(
+    '/me',
+    {
+      config: { checksPassword: true },
+      schema: {
+        operationId: 'deleteMe',
+        summary: 'Delete the account and everything that is its own',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(Deletion),
+        response: { 204: nothing, ...failures(AuthFailure, 422) },
+      },
+    },
+    async (request, reply) => {
+      const identity = await credentials.identify(request)
+      await core.accounts.delete(identity, request.body.password)
+      cookies.clear(reply, request)
+      return reply.code(204).send(null)
+    },
+  )
+
+  door.post(
+    '/change-password',
+    {
+      config: { checksPassword: true, passwordMember: 'new_password' },
+      schema: {
+        operationId: 'changePassword',
+        summary: 'Set a new password; the other sessions end unless told not to',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(PasswordChange),
+        response: { 200: ref(Tokens), ...failures(AuthFailure, 422) },
+      },
+    },
+    async request => {
+      const identity = await credentials.identify(request)
+      const { current_password: current, new_password, revoke_others: endOthers = true } = request.body
+      return toTokens(await core.accounts.changePassword(identity, { current, new: new_password }, { endOthers }))
+    },
+  )
+
+  door.get(
+    '/sessions',
+    {
+      schema: {
+        operationId: 'listSessions',
+        summary: 'The devices that are signed in',
+        security: signedIn,
+        response: { 200: Type.Array(ref(SessionInfo)) },
+      },
+    },
+    async request => {
+      const identity = await credentials.identify(request)
+      const sessions = await core.sessions.list(identity)
+      return sessions.map(session => toSessionInfo(session, identity.session.id))
+    },
+  )
+
+  door.delete(
+    '/sessions/:id',
+    {
+      schema: {
+        operationId: 'endSession',
+        summary: 'Sign one device out',
+        security: signedIn,
+        params: SessionPath,
+        response: { 204: nothing, ...failures(AuthFailure, 404) },
+      },
+    },
+    async (request, reply) => {
+      await core.sessions.end(await credentials.identify(request), request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,187 @@
+/** The OAuth2-shaped door on the wire: snake_case, FastAPI's habits (seed 4), RFC 6749's token answers. */
+import { type Static, Type } from 'typebox'
+import type { Account, Pass, Session } from '../../core/index.js'
+import { ref } from '../../http/openapi.js'
+
+const PersonalInfo = Type.Unsafe<Record<string, unknown> | null>({
+  type: ['object', 'null'],
+  additionalProperties: true,
+})
+const Nullable = (options: object = {}) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+const Moment = Type.String({ format: 'date-time', examples: ['2026-11-21T10:00:00.000Z'] })
+
+const Email = Type.String({ maxLength: 320, examples: ['user@example.com'] })
+const Password = Type.String({ minLength: 1, maxLength: 1024, format: 'password', examples: ['correct horse battery'] })
+const Name = Type.String({ maxLength: 200, examples: ['Ada'] })
+const Image = Nullable({ maxLength: 2048 })
+const Token = Type.String({ minLength: 1, maxLength: 4096 })
+
+export const User = Type.Object(
+  {
+    id: Type.Integer({ examples: [1] }),
+    uuid: Type.String({ format: 'uuid' }),
+    email: Type.String(),
+    name: Type.String(),
+    image: Nullable(),
+    personal_info: PersonalInfo,
+    created_at: Moment,
+  },
+  {
+    $id: 'User',
+    examples: [
+      {
+        id: 1,
+        uuid: '0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11',
+        email: 'user@example.com',
+        name: 'Ada',
+        image: null,
+        personal_info: null,
+        created_at: '2026-11-21T10:00:00.000Z',
+      },
+    ],
+  },
+)
+
+export const Tokens = Type.Object(
+  {
+    access_token: Type.String({ examples: ['eyJhbGciOi…'] }),
+    refresh_token: Type.String({ examples: ['eyJhbGciOi…'] }),
+    token_type: Type.Literal('bearer'),
+    expires_in: Type.Integer({ description: 'Seconds the access token lives.', examples: [1800] }),
+    user: ref(User),
+  },
+  { $id: 'Tokens' },
+)
+
+export const SessionInfo = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    created_at: Moment,
+    last_used_at: Moment,
+    expires_at: Moment,
+    user_agent: Nullable(),
+    ip_address: Nullable(),
+    current: Type.Boolean(),
+  },
+  { $id: 'SessionInfo' },
+)
+
+export const Registration = Type.Object(
+  { email: Email, password: Password, name: Type.Optional(Name), personal_info: Type.Optional(PersonalInfo) },
+  { $id: 'Registration', examples: [{ email: 'user@example.com', password: 'correct horse battery' }] },
+)
+
+/** Of the form and of JSON alike. `client_id`, `client_secret` and `scope` are what OAuth clients send besides; ignored. */
+export const PasswordGrant = Type.Object(
+  {
+    username: Type.Optional(Email),
+    email: Type.Optional(Email),
+    password: Password,
+    grant_type: Type.Optional(Type.String({ maxLength: 128, examples: ['password'] })),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    client_id: Type.Optional(Type.String({ maxLength: 1024 })),
+    client_secret: Type.Optional(Type.String({ maxLength: 1024 })),
+  },
+  { $id: 'PasswordGrant', examples: [{ username: 'user@example.com', password: 'correct horse battery' }] },
+)
+
+export const RefreshGrant = Type.Object(
+  {
+    token: Type.Optional(Token),
+    refresh_token: Type.Optional(Token),
+    grant_type: Type.Optional(Type.String({ maxLength: 128, examples: ['refresh_token'] })),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    client_id: Type.Optional(Type.String({ maxLength: 1024 })),
+    client_secret: Type.Optional(Type.String({ maxLength: 1024 })),
+  },
+  { $id: 'RefreshGrant', examples: [{ token: 'eyJhbGciOi…' }] },
+)
+
+export const Logout = Type.Object({ refresh_token: Type.Optional(Token) }, { $id: 'Logout', examples: [{}] })
+
+export const UserPatch = Type.Object(
+  { name: Type.Optional(Name), image: Type.Optional(Image), personal_info: Type.Optional(PersonalInfo) },
+  { $id: 'UserPatch', examples: [{ name: 'Ada Lovelace' }] },
+)
+
+export const Deletion = Type.Object(
+  { password: Password },
+  { $id: 'Deletion', examples: [{ password: 'correct horse battery' }] },
+)
+
+export const PasswordChange = Type.Object(
+  {
+    current_password: Password,
+    new_password: Password,
+    revoke_others: Type.Optional(
+      Type.Boolean({ default: true, description: 'End the other sessions of this account.' }),
+    ),
+  },
+  {
+    $id: 'PasswordChange',
+    examples: [{ current_password: 'correct horse battery', new_password: 'staple that horse twice' }],
+  },
+)
+
+export const Message = Type.Object({ detail: Type.String({ examples: ['Logged out'] }) }, { $id: 'Message' })
+
+export const SessionPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
+
+/** FastAPI's form of one failed validation. */
+const ValidationDetail = Type.Object({
+  type: Type.String({ examples: ['missing'] }),
+  loc: Type.Array(Type.String(), { examples: [['body', 'email']] }),
+  msg: Type.String({ examples: ['Field required'] }),
+})
+
+export const AuthFailure = Type.Object(
+  {
+    detail: Type.Union([Type.String(), Type.Array(ValidationDetail)]),
+    error: Type.Optional(Type.String({ description: 'RFC 6749 section 5.2, at the token endpoints.' })),
+    error_description: Type.Optional(Type.String()),
+  },
+  { $id: 'AuthFailure', examples: [{ detail: 'Could not validate credentials' }] },
+)
+
+export const components = [
+  User,
+  Tokens,
+  SessionInfo,
+  Registration,
+  PasswordGrant,
+  RefreshGrant,
+  Logout,
+  UserPatch,
+  Deletion,
+  PasswordChange,
+  Message,
+  AuthFailure,
+]
+
+export const toUser = (account: Account): Static<typeof User> => ({
+  id: account.number,
+  uuid: account.id,
+  email: account.email,
+  name: account.name,
+  image: account.image,
+  personal_info: account.personalInfo,
+  created_at: account.createdAt.toISOString(),
+})
+
+export const toTokens = (pass: Pass): Static<typeof Tokens> => ({
+  access_token: pass.access.token,
+  refresh_token: pass.refresh.token,
+  token_type: 'bearer',
+  expires_in: pass.access.lifetime,
+  user: toUser(pass.account),
+})
+
+export const toSessionInfo = (session: Session, currentId: string): Static<typeof SessionInfo> => ({
+  id: session.id,
+  created_at: session.createdAt.toISOString(),
+  last_used_at: session.lastUsedAt.toISOString(),
+  expires_at: session.expiresAt.toISOString(),
+  user_agent: session.userAgent,
+  ip_address: session.ipAddress,
+  current: session.id === currentId,
+})

@@ -1,0 +1,38 @@
+/** Whatever no door answers: RFC 9457 problem details, the request's id on every answer, and a bound on headers. */
+import type { FastifyInstance } from 'fastify'
+import { logProblem } from '../http/dialect.js'
+import { toProblem } from '../http/problem.js'
+import { Rejection } from '../http/rejection.js'
+
+/** Node drops what comes after the 1,000th header without a word; a proxy's own header could be among them. Names and values count. */
+const mostRawHeaders = 200
+
+const statuses: Record<string, [number, string]> = {
+  not_found: [404, 'Not Found'],
+  rate_limited: [429, 'Too Many Requests'],
+  malformed_body: [400, 'Bad Request'],
+  validation_failed: [400, 'Bad Request'],
+  body_too_large: [413, 'Payload Too Large'],
+  unsupported_media_type: [415, 'Unsupported Media Type'],
+  header_too_large: [431, 'Request Header Fields Too Large'],
+  unavailable: [503, 'Service Unavailable'],
+}
+
+/** Call it before anything else is registered. */
+export function answerProblems(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    if (request.raw.rawHeaders.length > mostRawHeaders) throw new Rejection('header_too_large')
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error)
+    logProblem(problem, error, request)
+    const [status, title] = statuses[problem.code] ?? [500, 'Internal Server Error']
+    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
+    const body = { type: 'about:blank', title, status, code: problem.code, request_id: request.id }
+    return reply.code(status).type('application/problem+json').send(body)
+  })
+  app.setNotFoundHandler(async () => {
+    throw new Rejection('not_found')
+  })
+}

@@ -1,0 +1,152 @@
+/** Every table and column of the store; the only place where a column is named. */
+import { type SQL, sql } from 'drizzle-orm'
+import {
+  boolean,
+  check,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+export const softwareLevels = ['beginner', 'intermediate', 'advanced'] as const
+export const hardwareBackgrounds = ['robotics', 'embedded systems', 'none', 'other'] as const
+export const profileStatuses = ['created', 'updated', 'archived'] as const
+export const endReasons = ['logout', 'revoked', 'replaced', 'password_changed', 'reuse'] as const
+
+export type SoftwareLevel = (typeof softwareLevels)[number]
+export type HardwareBackground = (typeof hardwareBackgrounds)[number]
+export type EndReason = (typeof endReasons)[number]
+
+/** What a person tells about their software background; every member may be missing. */
+export type SoftwareDetails = {
+  primaryLanguages?: string[]
+  cloudFamiliarity?: 'None' | 'Beginner' | 'Intermediate' | 'Advanced'
+  preferredOs?: 'Linux' | 'macOS' | 'Windows' | 'Hybrid'
+  databaseExperience?: string[]
+}
+
+/** What a person tells about their hardware background; every member may be missing. */
+export type HardwareDetails = {
+  embeddedSystemsExperience?: 'Yes' | 'No' | 'Some C/Assembly'
+  gpuFamiliarity?: 'None' | 'Basic' | 'Advanced'
+}
+
+/** The background as it stood when something was personalised with it. */
+export type BackgroundSnapshot = {
+  software_level: SoftwareLevel | null
+  hardware_background: HardwareBackground | null
+  software_details: SoftwareDetails | null
+  hardware_details: HardwareDetails | null
+}
+
+/** Milliseconds, so that a time read back is the time that was written: JavaScript dates hold no more. */
+const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
+
+const oneOf = (column: SQL | unknown, values: readonly string[]) =>
+  sql`${column} in (${sql.raw(values.map(value => `'${value}'`).join(', '))})`
+
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: uuid('id').primaryKey(),
+    /** The small integer that the OAuth2-shaped door shows as `user.id`. */
+    number: integer('number').notNull().generatedAlwaysAsIdentity().unique(),
+    /** In canonical form: core/emails.ts is the one place that makes it. */
+    email: text('email').notNull().unique(),
+    emailVerified: boolean('email_verified').notNull().default(false),
+    name: text('name').notNull().default(''),
+    image: text('image'),
+    personalInfo: jsonb('personal_info').$type<Record<string, unknown>>(),
+    /** `$2b$…`, or `$h1$<pepper id>$2b$…` where the password was hashed with HMAC first; null: no password. */
+    passwordHash: text('password_hash'),
+    /** Set by an operator: nobody signs in to, or stays signed in to, a disabled account. */
+    disabledAt: moment('disabled_at'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    updatedAt: moment('updated_at').notNull().defaultNow(),
+  },
+  table => [
+    check(
+      'accounts_email_canonical',
+      sql`${table.email} = lower(${table.email}) and ${table.email} ~ '^[!-~]+@[!-~]+$'`,
+    ),
+  ],
+)
+
+export const sessions = pgTable(
+  'sessions',
+  {
+    /** The `sid` of every token. */
+    id: uuid('id').primaryKey(),
+    accountId: uuid('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    /** SHA-256 of the opaque session token, base64url; the token itself is kept nowhere. */
+    tokenHash: text('token_hash').notNull().unique(),
+    /** Steps at every refresh; only the refresh token that carries this number is the live one. */
+    generation: integer('generation').notNull(),
+    rotatedAt: moment('rotated_at').notNull(),
+    /** How often the predecessor of this generation was repeated inside the leeway. */
+    replays: integer('replays').notNull(),
+    /** False: a session that was asked to end with the browser, or that has one fixed end. */
+    sliding: boolean('sliding').notNull(),
+    createdAt: moment('created_at').notNull(),
+    lastUsedAt: moment('last_used_at').notNull(),
+    expiresAt: moment('expires_at').notNull(),
+    endedAt: moment('ended_at'),
+    endReason: text('end_reason').$type<EndReason>(),
+    userAgent: text('user_agent'),
+    ipAddress: text('ip_address'),
+  },
+  table => [
+    index('sessions_account').on(table.accountId),
+    index('sessions_expiry').on(table.expiresAt),
+    check('sessions_end_reason', oneOf(table.endReason, endReasons)),
+  ],
+)
+
+export const profiles = pgTable(
+  'profiles',
+  {
+    accountId: uuid('account_id')
+      .primaryKey()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    softwareLevel: text('software_level').$type<SoftwareLevel>(),
+    hardwareBackground: text('hardware_background').$type<HardwareBackground>(),
+    softwareDetails: jsonb('software_details').$type<SoftwareDetails>(),
+    hardwareDetails: jsonb('hardware_details').$type<HardwareDetails>(),
+    status: text('status').$type<(typeof profileStatuses)[number]>().notNull(),
+    /** Steps at every change; the profile's entity tag. */
+    version: integer('version').notNull(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    updatedAt: moment('updated_at').notNull().defaultNow(),
+  },
+  table => [
+    check('profiles_software_level', oneOf(table.softwareLevel, softwareLevels)),
+    check('profiles_hardware_background', oneOf(table.hardwareBackground, hardwareBackgrounds)),
+    check('profiles_status', oneOf(table.status, profileStatuses)),
+  ],
+)
+
+export const interactions = pgTable(
+  'interactions',
+  {
+    id: uuid('id').primaryKey(),
+    accountId: uuid('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    contentType: text('content_type').notNull(),
+    backgroundUsed: jsonb('background_used').$type<BackgroundSnapshot>().notNull(),
+    /** 0 to 5, or null where nobody rated it. */
+    effectiveness: doublePrecision('effectiveness'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+  },
+  table => [
+    index('interactions_newest').on(table.accountId, table.createdAt, table.id),
+    check('interactions_effectiveness', sql`${table.effectiveness} between 0 and 5`),
+  ],
+)
