@@ -94,6 +94,7 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
   // Cookies are read by http/cookies.ts alone, which sees doubled ones; the plugin writes them.
   await app.register(cookie, { hook: false })
   await app.register(helmet, { contentSecurityPolicy: false, frameguard: { action: 'deny' } })
+  if (config.corsOrigins.length === 0) return
   await app.register(cors, {
     origin: [...config.corsOrigins],
     credentials: true,

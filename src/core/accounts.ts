@@ -77,8 +77,10 @@ export function createAccounts({ store, sessions, passwords, sources, onRehashFa
 
   const preparedChange = async (identity: Identity, currentPassword: string, newPassword: string) => {
     passwords.check(newPassword, identity.account.email)
-    const checkedHash = await confirm(identity, currentPassword)
-    return { accountId: identity.account.id, checkedHash, newHash: await passwords.hash(newPassword) }
+    const checkedHash = await store.findPasswordHash(identity.account.id)
+    const newHash = await passwords.exchange(currentPassword, checkedHash, newPassword)
+    if (checkedHash === undefined || newHash === undefined) throw new AuthError('current_password_wrong')
+    return { accountId: identity.account.id, checkedHash, newHash }
   }
 
   return {
@@ -125,16 +127,16 @@ export function createAccounts({ store, sessions, passwords, sources, onRehashFa
     },
 
     /**
-     * Sets a new password; the caller's session goes on with a new refresh token, the others end unless told not to.
-     * Throws current_password_wrong, password_*, hashing_busy.
+     * Sets a new password; the caller's session goes on with a new refresh token, the others end unless told not to. A door
+     * that cannot hand out the new refresh token keeps the old one good. Throws current_password_wrong, password_*, hashing_busy.
      */
     async changePassword(
       identity: Identity,
       passwordsGiven: { current: string; new: string },
-      options: { endOthers: boolean },
+      { endOthers, renewRefresh = true }: { endOthers: boolean; renewRefresh?: boolean },
     ): Promise<Pass> {
       const change = await preparedChange(identity, passwordsGiven.current, passwordsGiven.new)
-      const changed = await store.changePasswordKeeping(change, identity.session.id, options.endOthers)
+      const changed = await store.changePasswordKeeping(change, identity.session.id, { endOthers, renewRefresh })
       if (!changed) throw new AuthError('current_password_wrong')
       return sessions.admit(changed, identity.sessionToken, 'standard')
     },

@@ -1,5 +1,4 @@
 /** The one place where an e-mail address becomes its canonical form, so that two spellings never make two accounts. */
-
 import { domainToASCII, domainToUnicode } from 'node:url'
 
 const longestAddress = 254

@@ -50,7 +50,9 @@ function softwareSentences(details: SoftwareDetails | null): string[] {
   if (!details) return []
   const { primaryLanguages = [], cloudFamiliarity, preferredOs, databaseExperience = [] } = details
   const sentences: string[] = []
-  if (primaryLanguages.length > 0)
+  if (primaryLanguages.length === 1)
+    sentences.push(`User's primary programming language is ${listed(primaryLanguages)}.`)
+  if (primaryLanguages.length > 1)
     sentences.push(`User's primary programming languages are ${listed(primaryLanguages)}.`)
   if (cloudFamiliarity) sentences.push(cloudSentences[cloudFamiliarity])
   if (preferredOs) sentences.push(osSentences[preferredOs])

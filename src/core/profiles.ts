@@ -58,11 +58,12 @@ export function createProfiles({ store, interactions, sources }: ProfileWorld) {
       return archived
     },
 
-    /** What a chatbot should know about the caller, with the profile's version. Throws background_absent. */
+    /** What a chatbot should know about the caller, with the profile's version. Throws background_absent, also where nothing is told. */
     async context(identity: Identity): Promise<{ context: PersonalizationContext; version: number }> {
       const profile = await store.find(identity.account.id)
-      if (!profile) throw new AuthError('background_absent')
-      return { context: personalize(profile), version: profile.version }
+      const context = profile && personalize(profile)
+      if (!profile || !context?.notes) throw new AuthError('background_absent')
+      return { context, version: profile.version }
     },
 
     /** Records an interaction with the background as it stands now. */
@@ -110,10 +111,13 @@ const demandedVersion = (precondition: Precondition | undefined): number | undef
 const writeCursor = (row: Interaction): string =>
   Buffer.from(`${row.createdAt.toISOString()} ${row.id}`).toString('base64url')
 
+/** Years that JavaScript and Postgres spell alike: not `+275760`, `-000001` or `0000`. */
+const plainYear = /^[1-9]\d{3}-/
+
 function readCursor(cursor: string) {
   const [time = '', id = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split(' ')
   const createdAt = new Date(time)
-  if (Number.isNaN(createdAt.getTime()) || createdAt.toISOString() !== time || !isUuid(id))
-    throw new AuthError('cursor_invalid')
+  const isOurs = plainYear.test(time) && !Number.isNaN(createdAt.getTime()) && createdAt.toISOString() === time
+  if (!isOurs || !isUuid(id)) throw new AuthError('cursor_invalid')
   return { createdAt, id }
 }

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { AuthError } from '../core/errors.js'
 import type { Core, Credential, Device, Identity } from '../core/index.js'
-import { looksLikeJwt, readBearer } from './bearer.js'
+import { type BearerReading, looksLikeJwt, readBearer } from './bearer.js'
 import { type Cookies, hasCredentialCookie } from './cookies.js'
 
 declare module 'fastify' {
@@ -17,13 +17,15 @@ declare module 'fastify' {
 /** An opaque session token: 256 bits in base64url. */
 const sessionTokenForm = /^[\w-]{43}$/
 
+const authorization = /^authorization$/i
+
 const longestUserAgent = 512
 
 export type Credentials = ReturnType<typeof createCredentials>
 
 export function createCredentials(core: Core, cookies: Cookies) {
   const bearerCredentials = (request: FastifyRequest): Credential[] => {
-    const bearer = readBearer(request.headers.authorization)
+    const bearer = bearerOf(request)
     if (bearer.kind !== 'bearer') return []
     if (looksLikeJwt(bearer.value)) return [{ kind: 'jwt', token: bearer.value }]
     const token = sessionTokenForm.test(bearer.value) ? bearer.value : cookies.unsign(bearer.value)
@@ -38,7 +40,7 @@ export function createCredentials(core: Core, cookies: Cookies) {
 
   /** Whether anything came that claims to be a credential, good or not. */
   const wasSent = (request: FastifyRequest): boolean => {
-    const { kind } = readBearer(request.headers.authorization)
+    const { kind } = bearerOf(request)
     return kind === 'bearer' || kind === 'malformed' || hasCredentialCookie(request)
   }
 
@@ -70,6 +72,12 @@ export function createCredentials(core: Core, cookies: Cookies) {
     /** Whether the bearer, if there is one, is a JWT. */
     bearsJwt: (request: FastifyRequest): boolean => bearerCredentials(request)[0]?.kind === 'jwt',
   }
+}
+
+/** Node keeps the first of two Authorization headers without a word; whoever sends two means neither. */
+function bearerOf({ headers, raw }: FastifyRequest): BearerReading {
+  const sent = raw.rawHeaders.filter((name, index) => index % 2 === 0 && authorization.test(name))
+  return sent.length > 1 ? { kind: 'malformed' } : readBearer(headers.authorization)
 }
 
 /** What a session remembers of the device that opened it. */

@@ -64,7 +64,8 @@ export async function mountDialect(app: FastifyInstance, dialect: Dialect, floor
         if (request.routeOptions.schema?.security === signedIn) await floor.credentials.identify(request)
       })
       scope.addHook('onSend', async (request, reply) => {
-        if (request.extended) floor.cookies.renew(reply, request, request.extended)
+        // A handler that has said something about cookies, a logout's for one, has the last word.
+        if (request.extended && !reply.hasHeader('set-cookie')) floor.cookies.renew(reply, request, request.extended)
         if (!reply.hasHeader('cache-control')) forbidStoring(reply)
       })
       scope.setErrorHandler((error, request, reply) => answer(dialect, error, request, reply))

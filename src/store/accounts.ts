@@ -31,6 +31,9 @@ export type AccountPatch = {
 
 export type PasswordChange = { accountId: string; checkedHash: string; newHash: string }
 
+/** A refresh token nobody has seen yet becomes the live one. */
+const nextGeneration = { generation: sql`${sessions.generation} + 1`, rotatedAt: sql`now()`, replays: 0 }
+
 export type AccountStore = ReturnType<typeof createAccountStore>
 
 export function createAccountStore(db: Db) {
@@ -122,10 +125,14 @@ export function createAccountStore(db: Db) {
     },
 
     /**
-     * Sets the new password; the session named goes on, one refresh generation further, and the others end if asked.
+     * Sets the new password; the session named goes on, one refresh generation further if asked, and the others end if asked.
      * Undefined: the password was changed, or that session ended, meanwhile.
      */
-    changePasswordKeeping: async (change: PasswordChange, keep: string, endOthers: boolean) => {
+    changePasswordKeeping: async (
+      change: PasswordChange,
+      keep: string,
+      { endOthers, renewRefresh }: { endOthers: boolean; renewRefresh: boolean },
+    ) => {
       const changed = changedBy(change)
       const ended = db.$with('ended').as(
         db
@@ -145,12 +152,7 @@ export function createAccountStore(db: Db) {
       const kept = db.$with('kept').as(
         db
           .update(sessions)
-          .set({
-            generation: sql`${sessions.generation} + 1`,
-            rotatedAt: sql`now()`,
-            replays: 0,
-            lastUsedAt: sql`now()`,
-          })
+          .set({ lastUsedAt: sql`now()`, ...(renewRefresh ? nextGeneration : {}) })
           .from(changed)
           .where(and(eq(sessions.accountId, changed.id), isNull(sessions.endedAt), eq(sessions.id, keep)))
           .returning(sessionColumns),

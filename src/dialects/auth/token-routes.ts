@@ -46,7 +46,8 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
     async request => {
       const { username, email = username, password, grant_type: grantType = 'password' } = request.body
       if (grantType !== 'password') throw new Rejection('unsupported_grant_type')
-      if (email === undefined) throw new InvalidRequest(missing('username'))
+      const absent = [...(email === undefined ? ['username'] : []), ...(password === undefined ? ['password'] : [])]
+      if (email === undefined || password === undefined) throw new InvalidRequest(...absent.map(missing))
       return toTokens(await core.accounts.login({ email, password }, { device: readDevice(request) }))
     },
   )

@@ -71,12 +71,15 @@ export const Registration = Type.Object(
   { $id: 'Registration', examples: [{ email: 'user@example.com', password: 'correct horse battery' }] },
 )
 
-/** Of the form and of JSON alike. `client_id`, `client_secret` and `scope` are what OAuth clients send besides; ignored. */
+/**
+ * Of the form and of JSON alike. `client_id`, `client_secret` and `scope` are what OAuth clients send besides; ignored. All
+ * optional, since another grant type has other parameters, and is to be told that it is not supported.
+ */
 export const PasswordGrant = Type.Object(
   {
     username: Type.Optional(Email),
     email: Type.Optional(Email),
-    password: Password,
+    password: Type.Optional(Password),
     grant_type: Type.Optional(Type.String({ maxLength: 128, examples: ['password'] })),
     scope: Type.Optional(Type.String({ maxLength: 1024 })),
     client_id: Type.Optional(Type.String({ maxLength: 1024 })),

@@ -20,7 +20,8 @@ export function readPrecondition(request: FastifyRequest): Precondition | undefi
 /** Sets the tag; true where the client has this very version already, and the answer is 304. */
 export function isUnchanged(request: FastifyRequest, reply: FastifyReply, version: number): boolean {
   const etag = toEtag(version)
-  reply.headers({ etag, 'cache-control': 'private, no-cache', vary: 'Authorization, Cookie' })
+  const vary = [reply.getHeader('vary') ?? [], 'Authorization', 'Cookie'].flat().join(', ')
+  reply.headers({ etag, 'cache-control': 'private, no-cache', vary })
   const known = request.headers['if-none-match']?.split(',').map(tag => tag.trim().replace(/^W\//, ''))
   return known !== undefined && (known.includes(etag) || known.includes('*'))
 }
