@@ -22,7 +22,7 @@ import { compileStrictly } from './http/validation.js'
 import { describeRoutes } from './operations/docs.js'
 import { serveHealth } from './operations/health.js'
 import { countRequests } from './operations/metrics.js'
-import { answerProblems } from './operations/problems.js'
+import { answerProblems, answerUnroutable, boundHeaders } from './operations/problems.js'
 import { createReadiness, type Readiness } from './operations/readiness.js'
 import type { Database } from './store/database.js'
 import { pendingMigrations } from './store/migrate.js'
@@ -49,6 +49,7 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   answerProblems(app)
   const metrics = countRequests(app)
   await addBrowserRules(app, config)
+  boundHeaders(app)
   if (config.rateLimit) await limitRequests(app)
   else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
 
@@ -80,6 +81,7 @@ function serverOptions(config: Config, world: World): FastifyHttpOptions<RawServ
   return {
     ...logging(config.logLevel, world.logStream),
     bodyLimit: 16 * 1024,
+    frameworkErrors: answerUnroutable,
     // A body or a header that trickles in holds a connection; Fastify's own default is to wait for ever.
     requestTimeout: 10_000,
     http: { headersTimeout: 5_000, connectionsCheckingInterval: 1_000 },
@@ -91,9 +93,17 @@ function serverOptions(config: Config, world: World): FastifyHttpOptions<RawServ
 }
 
 async function addBrowserRules(app: FastifyInstance, config: Config): Promise<void> {
-  // Cookies are read by http/cookies.ts alone, which sees doubled ones; the plugin writes them.
-  await app.register(cookie, { hook: false })
-  await app.register(helmet, { contentSecurityPolicy: false, frameguard: { action: 'deny' } })
+  // Cookies are read by http/cookies.ts alone, which sees doubled ones; the plugin writes them. With `hook: false` it would
+  // not write those that are set as late as a door's own onSend.
+  await app.register(cookie)
+  await app.register(helmet, {
+    // Answers are data. The pages at /docs have a policy of their own.
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    frameguard: { action: 'deny' },
+  })
   if (config.corsOrigins.length === 0) return
   await app.register(cors, {
     origin: [...config.corsOrigins],

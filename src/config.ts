@@ -1,11 +1,13 @@
 /** The environment, read once into one frozen, typed Config, or refused with one error that names every bad variable. */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
+import { createOriginCheck } from './http/origin.js'
 
 const Duration = (fallback: string) => Type.String({ pattern: '^[1-9][0-9]{0,8}[smhd]?$', default: fallback })
 const Switch = (fallback: 'on' | 'off') => Type.Enum(['on', 'off', 'true', 'false'], { default: fallback })
@@ -17,7 +19,7 @@ const Environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000 }),
   METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535 })),
-  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://[^/?#]+$' })),
+  PUBLIC_URL: Optional(),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
   DATABASE_POOL: Type.Integer({ minimum: 1, maximum: 100, default: 4 }),
   DATA_DIR: Type.String({ default: './.data' }),
@@ -70,9 +72,10 @@ export class ConfigError extends Error {
 export function loadConfig(environment: Record<string, string | undefined> = process.env, envFile = '.env'): Config {
   const given = { ...withoutBlanks(readEnvFile(envFile)), ...withoutBlanks(environment) }
   const { variables, faults } = check(given)
-  faults.push(...secretFaults(given))
+  faults.push(...secretFaults(given), ...addressFaults(given))
   if (given.NODE_ENV === 'production') faults.push(...productionFaults(given))
-  if (variables) faults.push(...combinationFaults(variables))
+  if (variables && toSeconds(variables.ACCESS_TOKEN_TTL) > toSeconds(variables.SESSION_MAX_AGE))
+    faults.push('ACCESS_TOKEN_TTL must not be longer than SESSION_MAX_AGE')
   if (!variables || faults.length > 0) throw new ConfigError(faults)
   return Object.freeze(toConfig(variables, keepSecrets(variables)))
 }
@@ -155,7 +158,7 @@ function secretFaults(given: Record<string, string>): string[] {
 /** RFC 8725 section 3.5, and the algorithm confusions of CVE-2023-48223 and its successors: a key of another kind is no secret. */
 function weaknessOf(secret: string): string | undefined {
   if (secret.includes('-----BEGIN')) return 'holds a PEM key; HS256 needs a random secret'
-  if (/^\s*\{/.test(secret)) return 'holds a JSON key; HS256 needs a random secret'
+  if (/^\s*[{[]/.test(secret)) return 'holds a JSON key; HS256 needs a random secret'
   if (Buffer.byteLength(secret) < 32) return 'must have at least 32 bytes: openssl rand -base64 32'
   if (new Set(secret).size < 10) return 'repeats itself: openssl rand -base64 32'
   return undefined
@@ -170,23 +173,48 @@ function productionFaults(given: Record<string, string>): string[] {
   return faults
 }
 
-function combinationFaults(env: Environment): string[] {
+/** What a pattern cannot say; asked here, so that no part of the service finds out when it is built, or needed. */
+function addressFaults(given: Record<string, string>): string[] {
+  const {
+    PUBLIC_URL: publicUrl,
+    CORS_ORIGINS: cors = '',
+    TRUSTED_ORIGINS: trusted = '',
+    TRUST_PROXY: proxies = '',
+  } = given
   const faults: string[] = []
-  for (const name of ['CORS_ORIGINS', 'TRUSTED_ORIGINS'] as const) {
-    if (toList(env[name]).some(origin => !isOriginPattern(origin, name === 'TRUSTED_ORIGINS')))
-      faults.push(`${name} must list origins such as https://app.example.com, without a path and never just *`)
-  }
-  if (toList(env.TRUST_PROXY).some(entry => !/^(loopback|linklocal|uniquelocal|[0-9a-f.:]+(\/[0-9]+)?)$/i.test(entry)))
+  if (publicUrl !== undefined && !isSite(publicUrl))
+    faults.push('PUBLIC_URL must be an address such as https://auth.example.com, without a path')
+  if (!toList(cors).every(isExactOrigin))
+    faults.push('CORS_ORIGINS must list exact origins such as https://app.example.com, without a path or *')
+  if (!toList(trusted).every(isTrustable))
+    faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
+  if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
-  if (toSeconds(env.ACCESS_TOKEN_TTL) > toSeconds(env.SESSION_MAX_AGE))
-    faults.push('ACCESS_TOKEN_TTL must not be longer than SESSION_MAX_AGE')
   return faults
 }
 
-const isOriginPattern = (origin: string, wildcards: boolean): boolean =>
-  wildcards
-    ? /^([a-z][a-z0-9+.-]*:\/\/[^/?#*]*|(https?:\/\/)?\*\.[^/?#*]+|https?:\/\/[^/?#*]+)$/i.test(origin)
-    : URL.canParse(origin) && new URL(origin).origin === origin
+const isSite = (url: string): boolean =>
+  /^https?:\/\/[^/?#@\s]+$/i.test(url) && URL.canParse(url) && isTrustable(new URL(url).origin)
+
+const isExactOrigin = (origin: string): boolean =>
+  URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*') && isTrustable(origin)
+
+/** Asks whoever will be using it. */
+function isTrustable(origin: string): boolean {
+  try {
+    createOriginCheck({ trusted: [origin] })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isNetwork(entry: string): boolean {
+  if (/^(loopback|linklocal|uniquelocal)$/.test(entry)) return true
+  const [, address = '', bits] = /^([0-9a-f.:]+)(?:\/([1-9][0-9]{0,2}))?$/i.exec(entry) ?? []
+  const family = isIP(address)
+  return family !== 0 && Number(bits ?? 1) <= (family === 4 ? 32 : 128)
+}
 
 /** Outside production, a secret nobody set is made once and kept beside the embedded database, readable by its owner alone. */
 function keepSecrets(env: Environment): { access: string; refresh: string; made: string[] } {
@@ -198,20 +226,38 @@ function keepSecrets(env: Environment): { access: string; refresh: string; made:
   return { access: access ?? kept.access, refresh: refresh ?? kept.refresh, made }
 }
 
-function readOrMakeSecrets(dataDir: string): { access: string; refresh: string } {
+type Secrets = { access: string; refresh: string }
+
+function readOrMakeSecrets(dataDir: string): Secrets {
   if (dataDir === 'memory://') return newSecrets()
   const file = join(dataDir, 'secrets.json')
+  return readSecrets(file) ?? makeSecrets(dataDir, file)
+}
+
+function readSecrets(file: string): Secrets | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    const { access, refresh } = JSON.parse(readFileSync(file, 'utf8'))
+    if ([access, refresh].some(weaknessOf) || access === refresh) throw new Error('not what was written')
+    return { access, refresh }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new ConfigError([`DATA_DIR holds a secrets.json that cannot be read`])
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConfigError(['DATA_DIR holds a secrets.json that cannot be read'])
   }
+}
+
+function makeSecrets(dataDir: string, file: string): Secrets {
   const secrets = newSecrets()
-  mkdirSync(dataDir, { recursive: true })
-  writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600 })
-  chmodSync(file, 0o600)
-  return secrets
+  try {
+    mkdirSync(dataDir, { recursive: true })
+    // Of two processes that start at once, the second keeps to what the first has made.
+    writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600, flag: 'wx' })
+    chmodSync(file, 0o600)
+    return secrets
+  } catch (error) {
+    const theirs = (error as NodeJS.ErrnoException).code === 'EEXIST' ? readSecrets(file) : undefined
+    if (theirs) return theirs
+    throw new ConfigError(['DATA_DIR cannot be written'])
+  }
 }
 
 const newSecrets = () => ({

@@ -4,8 +4,9 @@ import { ConfigError, loadConfig } from './config.js'
 import { startService } from './service.js'
 
 try {
-  const service = await startService(loadConfig())
-  closeWithGrace({ delay: 25_000, logger: service.log }, async ({ signal, err }) => {
+  const config = loadConfig()
+  const service = await startService(config)
+  closeWithGrace({ delay: config.drainDelay * 1000 + 25_000, logger: service.log }, async ({ signal, err }) => {
     if (err) service.log.fatal({ err }, 'an error nobody caught: stopping')
     await service.stop({ drain: signal === 'SIGTERM' })
   })
@@ -18,5 +19,5 @@ try {
 }
 
 function isPlain(error: unknown): boolean {
-  return error instanceof Error && ['DataDirInUse', 'MigrationFailed'].includes(error.name)
+  return error instanceof Error && ('syscall' in error || ['DataDirInUse', 'MigrationFailed'].includes(error.name))
 }

@@ -1,4 +1,5 @@
 /** The life of a running service: open the database, migrate, build, listen, clean up, drain, stop. */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { FastifyBaseLogger } from 'fastify'
 import { buildApp, type Service } from './app.js'
@@ -21,7 +22,7 @@ const retryEveryMs = 1000
 
 const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
-/** Starts the service. Throws DataDirInUse, MigrationFailed, and whatever keeps the port from being had. */
+/** Starts the service. Throws DataDirInUse, MigrationFailed, and whatever keeps a port from being had. */
 export async function startService(config: Config): Promise<RunningService> {
   let log: FastifyBaseLogger | undefined
   const database = await openDatabase({
@@ -30,25 +31,36 @@ export async function startService(config: Config): Promise<RunningService> {
     maxConnections: config.databasePool,
     onTrouble: trouble => log?.warn(trouble, 'the connection to the database changed'),
   })
-  const service = await buildApp(config, { database, version })
+  try {
+    const service = await buildApp(config, { database, version })
+    log = service.app.log
+    return await run(config, service, database)
+  } catch (error) {
+    // What was opened is given back, or the data folder would stay locked.
+    await database.close()
+    throw error
+  }
+}
+
+async function run(config: Config, service: Service, database: Database): Promise<RunningService> {
   const { app } = service
-  log = app.log
+  const { log } = app
   if (config.madeSecrets.length > 0)
     log.warn(`${config.madeSecrets.join(' and ')} not set: made once and kept in ${config.dataDir}/secrets.json`)
   if (config.migrateOnStart) await migrateAtStart(database, config.databaseUrl, log)
 
+  const metricsServer = config.metricsPort === undefined ? undefined : createMetricsServer(service.metrics)
+  if (metricsServer) await once(metricsServer.listen(config.metricsPort, config.host), 'listening')
   const address = await app.listen({
     host: config.host,
     port: config.port,
     listenTextResolver: where =>
       `Gatehouse listens on ${where}${config.docs ? `, documentation at ${where}/docs` : ''}`,
   })
-  const metricsServer = config.metricsPort === undefined ? undefined : createMetricsServer(service.metrics)
-  metricsServer?.listen(config.metricsPort, config.host)
   const sweeper = setInterval(() => void sweep(service), sweepEveryMs).unref()
 
   return {
-    log: app.log,
+    log,
     address,
     async stop({ drain }) {
       service.readiness.drain()

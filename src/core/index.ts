@@ -43,7 +43,9 @@ export type Core = { accounts: Accounts; sessions: Sessions; profiles: Profiles 
 /** Builds the core over an open database. Throws only for settings no password can be hashed with. */
 export async function createCore(settings: CoreSettings, world: CoreWorld): Promise<Core> {
   const { database, signers, sources = systemSources, onRehashFailure } = world
-  const { issuer, audience, accessTtl, refreshTtl, longTtl, sessionMaxAge: maxAge } = settings
+  const { issuer, audience, accessTtl, sessionMaxAge: maxAge } = settings
+  const refreshTtl = Math.min(settings.refreshTtl, maxAge)
+  const longTtl = Math.min(settings.longTtl, maxAge)
   const tokens = createTokens({ ...signers, issuer, audience, accessTtl, refreshTtl, longAccessTtl: longTtl, maxAge })
   const sessionStore = createSessionStore(database.db, {
     leeway: settings.refreshLeeway,
@@ -55,7 +57,7 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     store: sessionStore,
     tokens,
     sources,
-    settings: { standardTtl: refreshTtl, longTtl },
+    settings: { standardTtl: refreshTtl, longTtl, maxAge },
     isUnavailable,
   })
   const passwords = await createPasswords(settings.passwords)

@@ -19,23 +19,34 @@ export type ProfileWorld = { store: ProfileStore; interactions: InteractionStore
 export type Profiles = ReturnType<typeof createProfiles>
 
 export function createProfiles({ store, interactions, sources }: ProfileWorld) {
+  const isArchived = (profile: Profile | undefined): boolean => profile?.status === 'archived'
+
+  const findPresent = async (accountId: string): Promise<Profile | undefined> => {
+    const profile = await store.find(accountId)
+    return isArchived(profile) ? undefined : profile
+  }
+
   /** Why a conditional write found no row: another version, or none at all. */
   const refusal = async (accountId: string): Promise<AuthError> =>
-    new AuthError((await store.find(accountId)) ? 'version_mismatch' : 'profile_absent')
+    new AuthError((await findPresent(accountId)) ? 'version_mismatch' : 'profile_absent')
 
   return {
     /** The caller's profile. Throws profile_absent, also while it is archived. */
     async read(identity: Identity): Promise<Profile> {
-      const profile = await store.find(identity.account.id)
+      const profile = await findPresent(identity.account.id)
       if (!profile) throw new AuthError('profile_absent')
       return profile
     },
 
-    /** The caller's profile, or undefined where there is none or it is archived. */
-    find: (identity: Identity): Promise<Profile | undefined> => store.find(identity.account.id),
+    /** The caller's profile, or undefined where there has never been one. Throws profile_absent while it is archived. */
+    async find(identity: Identity): Promise<Profile | undefined> {
+      const profile = await store.find(identity.account.id)
+      if (isArchived(profile)) throw new AuthError('profile_absent')
+      return profile
+    },
 
-    /** The profile of an account that is just signing in. */
-    findByAccount: (accountId: string): Promise<Profile | undefined> => store.find(accountId),
+    /** The profile of an account that is just signing in, or undefined where there is none or it is archived. */
+    findByAccount: findPresent,
 
     /** Writes the members given; makes the profile where there is none and revives an archived one. Throws version_mismatch. */
     async put(identity: Identity, patch: BackgroundPatch, precondition?: Precondition): Promise<Profile> {
@@ -60,7 +71,7 @@ export function createProfiles({ store, interactions, sources }: ProfileWorld) {
 
     /** What a chatbot should know about the caller, with the profile's version. Throws background_absent, also where nothing is told. */
     async context(identity: Identity): Promise<{ context: PersonalizationContext; version: number }> {
-      const profile = await store.find(identity.account.id)
+      const profile = await findPresent(identity.account.id)
       const context = profile && personalize(profile)
       if (!profile || !context?.notes) throw new AuthError('background_absent')
       return { context, version: profile.version }

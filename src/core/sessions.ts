@@ -44,6 +44,8 @@ export type SessionSettings = {
   standardTtl: number
   /** Seconds a session of term `long` lives. */
   longTtl: number
+  /** Seconds after which a session ends whatever happens. */
+  maxAge: number
 }
 
 const day = 86_400
@@ -73,10 +75,14 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
     return found?.account.id === claims.sub && tokens.isCurrent(claims, found.now) ? found : undefined
   }
 
+  /** Whether its end cannot be moved any further. */
+  const isAtItsLast = (session: Session): boolean =>
+    session.expiresAt.getTime() >= session.createdAt.getTime() + settings.maxAge * 1000
+
   /** Notes the use. A store that cannot write just now (full disk, standby) does not sign anybody out. */
   const touch = async (identity: Identity, maySlide: boolean): Promise<Identity> => {
     const { session, at } = identity
-    const slides = maySlide && session.sliding && identity.sessionToken !== undefined
+    const slides = maySlide && session.sliding && identity.sessionToken !== undefined && !isAtItsLast(session)
     const due = slides && session.expiresAt.getTime() - at.getTime() < (slide.lifetime - slide.grain) * 1000
     if (!due && at.getTime() - session.lastUsedAt.getTime() < touchInterval * 1000) return identity
     try {

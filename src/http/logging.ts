@@ -7,7 +7,8 @@ import { safeErrorFields } from '../core/errors.js'
 /** What a request id from outside may look like; anything else could forge log lines. */
 const requestIdForm = /^[\w.-]{8,64}$/
 
-const pathOf = (url: string): string => url.split('?', 1)[0] ?? ''
+/** The route's pattern where there is one: what stands for a parameter may be a token. */
+const pathOf = ({ routeOptions, url }: FastifyRequest): string => routeOptions.url ?? url.split('?', 1)[0] ?? ''
 
 /** Fastify's options for logging and request ids. */
 export function logging(level: string, stream?: { write(line: string): void }): FastifyServerOptions {
@@ -16,7 +17,7 @@ export function logging(level: string, stream?: { write(line: string): void }): 
       level,
       ...(stream ? { stream } : {}),
       serializers: {
-        req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request.url), ip: request.ip }),
+        req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), ip: request.ip }),
         res: (reply: { statusCode: number }) => ({ statusCode: reply.statusCode }),
         err: safeErrorFields as never,
       },

@@ -3,7 +3,13 @@ import { Ajv } from 'ajv'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 
-const options = { useDefaults: true, removeAdditional: false, allErrors: true, strictSchema: false, formats: { password: true } } as const
+const options = {
+  useDefaults: true,
+  removeAdditional: false,
+  allErrors: true,
+  strictSchema: false,
+  formats: { password: true },
+} as const
 
 /** Fastify's own defaults turn `12345678` into "12345678": a number would be a password. */
 export function compileStrictly(app: FastifyInstance, components: readonly TSchema[]): void {

@@ -1,6 +1,6 @@
 /** The OpenAPI document, generated from the routes' schemas, and Swagger UI over it at /docs. */
 import { createHash } from 'node:crypto'
-import swagger from '@fastify/swagger'
+import swagger, { type SwaggerTransform } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { stringify } from 'yaml'
@@ -21,6 +21,12 @@ const contentSecurityPolicy = [
   "connect-src 'self'",
 ].join('; ')
 
+const description = `One store of accounts, sessions and background profiles, spoken to in several HTTP dialects.
+
+An account made through one door works through every other, and so does every credential. Every answer carries \
+\`x-request-id\`. Whatever no door answers is \`application/problem+json\` (RFC 9457): unknown paths, 404. More than a \
+hundred headers are 431 anywhere.`
+
 const tags = [
   { name: 'auth', description: 'The OAuth2-shaped bearer door: form login, refresh tokens, FastAPI-style errors.' },
   {
@@ -40,16 +46,16 @@ export async function describeRoutes(app: FastifyInstance, settings: DocsSetting
       info: {
         title: 'Gatehouse',
         version: settings.version,
-        description: 'One store of accounts, sessions and background profiles, spoken to in several HTTP dialects.',
+        description,
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: '/', description: 'This service' }],
       tags,
       components: { securitySchemes: securitySchemes as never },
     },
-    refResolver: {
-      buildLocalReference: (json, _base, _fragment, index) => (json.$id as string | undefined) ?? `def-${index}`,
-    },
+    refResolver: { buildLocalReference: json => String(json.$id) },
+    transform: markOptionalBody,
+    transformObject: given => tidy((given as unknown as { openapiObject: Document }).openapiObject),
   })
   if (settings.enabled) await serveDocs(app)
 }
@@ -61,28 +67,108 @@ async function serveDocs(app: FastifyInstance): Promise<void> {
     theme: { title: 'Gatehouse' },
     staticCSP: contentSecurityPolicy,
   })
-  const documents = [
-    { path: '/openapi.json', type: 'application/json; charset=utf-8', text: () => JSON.stringify(app.swagger()) },
-    { path: '/openapi.yaml', type: 'application/yaml; charset=utf-8', text: () => openapiYaml(app) },
-  ]
-  for (const { path, type, text } of documents) {
-    app.get(path, { schema: { hide: true } as object }, async (request, reply) => {
-      const document = text()
-      const etag = `"${createHash('sha256').update(document).digest('base64url').slice(0, 22)}"`
-      reply.headers({ etag, 'cache-control': 'public, no-cache' }).type(type)
-      return request.headers['if-none-match'] === etag ? reply.code(304).send() : reply.send(document)
-    })
-  }
+  serveDocument(app, '/openapi.json', 'application/json; charset=utf-8', () => JSON.stringify(app.swagger()))
+  serveDocument(app, '/openapi.yaml', 'application/yaml; charset=utf-8', () => openapiYaml(app))
 }
 
-const topLevelOrder = ['openapi', 'info', 'servers', 'tags', 'paths', 'components']
+/** Writes the text once, when it is first asked for: by then all routes are known, and none can be added any more. */
+function serveDocument(app: FastifyInstance, path: string, type: string, write: () => string): void {
+  let written: { text: string; etag: string } | undefined
+  app.get(path, { schema: { hide: true } }, async (request, reply) => {
+    written ??= withEtag(write())
+    reply.headers({ etag: written.etag, 'cache-control': 'public, no-cache' })
+    if (isNamed(written.etag, request.headers['if-none-match'])) return reply.code(304).send()
+    return reply.type(type).send(written.text)
+  })
+}
+
+function withEtag(text: string) {
+  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` }
+}
+
+/** RFC 9110 section 13.1.2. Compared weakly: proxies that compress make a tag a weak one. */
+function isNamed(etag: string, ifNoneMatch = ''): boolean {
+  const named = ifNoneMatch.split(',').map(tag => tag.trim().replace(/^W\//, ''))
+  return named.includes(etag) || named.includes('*')
+}
 
 /** The document as openapi.yaml holds it, byte for byte the same on every machine. */
 export function openapiYaml(app: FastifyInstance): string {
-  const document = app.swagger() as unknown as Record<string, unknown>
-  const names = [...topLevelOrder, ...Object.keys(document).filter(name => !topLevelOrder.includes(name))]
-  const ordered = Object.fromEntries(
-    names.flatMap(name => (document[name] === undefined ? [] : [[name, document[name]]])),
-  )
-  return stringify(JSON.parse(JSON.stringify(ordered)), { lineWidth: 0, aliasDuplicateObjects: false })
+  return stringify(app.swagger(), { lineWidth: 0, aliasDuplicateObjects: false })
+}
+
+// ------------------------------------------------------------------------------------------ What the plugin leaves to do
+
+const bodyIsOptional = 'x-body-is-optional'
+
+type Response = { $ref?: string; content?: Record<string, { schema: { $ref?: string } }> }
+type Operation = {
+  requestBody?: { required: boolean }
+  responses: Record<string, Response>
+  [bodyIsOptional]?: boolean
+}
+type Document = {
+  paths: Record<string, Record<string, Operation>>
+  components: Record<string, unknown>
+  [member: string]: unknown
+}
+
+/** The plugin takes every body for required, and only here is the route at hand; an `x-` member goes with the operation. */
+const markOptionalBody: SwaggerTransform = ({ schema, url, route }) => ({
+  schema: route.config?.emptyBody ? { ...schema, [bodyIsOptional]: true } : schema,
+  url,
+})
+
+const memberOrder = ['openapi', 'info', 'servers', 'tags', 'paths', 'components']
+
+function tidy(given: Document): Record<string, unknown> {
+  const document = nameEnumTypes(given) as Document
+  const operations = Object.values(document.paths).flatMap(path => Object.values(path))
+  for (const operation of operations) {
+    if (operation.requestBody && operation[bodyIsOptional]) operation.requestBody.required = false
+    delete operation[bodyIsOptional]
+  }
+  document.components.responses = shareFailures(operations)
+  return Object.fromEntries(memberOrder.map(member => [member, document[member]]))
+}
+
+/** A copy in which every enumeration of texts says that it is one: some generators look at nothing but `type`. */
+function nameEnumTypes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(nameEnumTypes)
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).map(([name, member]) => [name, nameEnumTypes(member)])
+  const { enum: values, type } = value as { enum?: unknown; type?: unknown }
+  const isText = type === undefined && Array.isArray(values) && values.every(each => typeof each === 'string')
+  return Object.fromEntries(isText ? [['type', 'string'], ...members] : members)
+}
+
+/** Most error answers of a door are the same at each of its routes: these become components, by schema and status. */
+function shareFailures(operations: readonly Operation[]): Record<string, Response> {
+  const alike = new Map<string, { name: string; response: Response; share: () => void }[]>()
+  for (const { responses } of operations) {
+    for (const [status, response] of Object.entries(responses)) {
+      const name = failureName(status, response)
+      if (!name) continue
+      const share = () => {
+        responses[status] = { $ref: `#/components/responses/${name}` }
+      }
+      const key = name + JSON.stringify(response)
+      alike.set(key, [...(alike.get(key) ?? []), { name, response, share }])
+    }
+  }
+  const shared = new Map<string, Response>()
+  for (const group of [...alike.values()].sort((one, other) => other.length - one.length)) {
+    const [first, ...others] = group
+    if (!first || others.length === 0 || shared.has(first.name)) continue
+    shared.set(first.name, first.response)
+    for (const { share } of group) share()
+  }
+  return Object.fromEntries([...shared].sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+/** `AuthFailure401`; undefined for what is no failure of a named schema. */
+function failureName(status: string, response: Response): string | undefined {
+  const [media] = Object.values(response.content ?? {})
+  const schema = media?.schema.$ref?.split('/').at(-1)
+  return schema && Number(status) >= 400 ? `${schema}${status}` : undefined
 }

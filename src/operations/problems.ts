@@ -1,7 +1,7 @@
 /** Whatever no door answers: RFC 9457 problem details, the request's id on every answer, and a bound on headers. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { logProblem } from '../http/dialect.js'
-import { toProblem } from '../http/problem.js'
+import { type Problem, toProblem } from '../http/problem.js'
 import { Rejection } from '../http/rejection.js'
 
 /** Node drops what comes after the 1,000th header without a word; a proxy's own header could be among them. Names and values count. */
@@ -22,17 +22,33 @@ const statuses: Record<string, [number, string]> = {
 export function answerProblems(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
-    if (request.raw.rawHeaders.length > mostRawHeaders) throw new Rejection('header_too_large')
   })
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
     logProblem(problem, error, request)
-    const [status, title] = statuses[problem.code] ?? [500, 'Internal Server Error']
-    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
-    const body = { type: 'about:blank', title, status, code: problem.code, request_id: request.id }
-    return reply.code(status).type('application/problem+json').send(body)
+    return sendProblem(problem, request, reply)
   })
   app.setNotFoundHandler(async () => {
     throw new Rejection('not_found')
   })
+}
+
+/** Refuses more headers than any client of ours sends. Call it after the hooks whose headers belong on every answer. */
+export function boundHeaders(app: FastifyInstance): void {
+  app.addHook('onRequest', async request => {
+    if (request.raw.rawHeaders.length > mostRawHeaders) throw new Rejection('header_too_large')
+  })
+}
+
+/** An address the router cannot decode, or with a part longer than any of ours, names nothing. No hook runs for it. */
+export function answerUnroutable(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+  sendProblem(toProblem(new Rejection('not_found')), request, reply)
+}
+
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [status, title] = statuses[problem.code] ?? [500, 'Internal Server Error']
+  if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
+  const body = { type: 'about:blank', title, status, code: problem.code, request_id: request.id }
+  return reply.code(status).type('application/problem+json').send(body)
 }

@@ -31,8 +31,8 @@ export type AccountPatch = {
 
 export type PasswordChange = { accountId: string; checkedHash: string; newHash: string }
 
-/** A refresh token nobody has seen yet becomes the live one. */
-const nextGeneration = { generation: sql`${sessions.generation} + 1`, rotatedAt: sql`now()`, replays: 0 }
+/** A refresh token nobody has seen yet becomes the live one, and has no predecessor. */
+const nextGeneration = { generation: sql`${sessions.generation} + 1`, rotatedAt: sql`now()`, replays: -1 }
 
 export type AccountStore = ReturnType<typeof createAccountStore>
 

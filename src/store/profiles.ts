@@ -23,11 +23,11 @@ export function createProfileStore(db: Db) {
   const find = db
     .select(profileColumns)
     .from(profiles)
-    .where(and(eq(profiles.accountId, sql.placeholder('accountId')), present))
+    .where(eq(profiles.accountId, sql.placeholder('accountId')))
     .prepare('profile_by_account')
 
   return {
-    /** The profile, unless it is archived. */
+    /** The profile, archived or not. */
     find: async (accountId: string) => (await find.execute({ accountId }))[0],
 
     /**

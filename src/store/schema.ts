@@ -90,7 +90,7 @@ export const sessions = pgTable(
     /** Steps at every refresh; only the refresh token that carries this number is the live one. */
     generation: integer('generation').notNull(),
     rotatedAt: moment('rotated_at').notNull(),
-    /** How often the predecessor of this generation was repeated inside the leeway. */
+    /** How often the predecessor of this generation was repeated inside the leeway; -1: a new password left it none. */
     replays: integer('replays').notNull(),
     /** False: a session that was asked to end with the browser, or that has one fixed end. */
     sliding: boolean('sliding').notNull(),

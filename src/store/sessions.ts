@@ -24,6 +24,8 @@ export type RotationLimits = {
   maxAge: number
 }
 
+const presentedGeneration = sql`${sql.placeholder('generation')}::integer`
+
 const live = and(isNull(sessions.endedAt), gt(sessions.expiresAt, sql`now()`))
 
 /** The assignment that ends a session. */
@@ -56,6 +58,8 @@ export function createSessionStore(db: Db, limits: RotationLimits) {
         eq(sessions.accountId, sql.placeholder('accountId')),
         live,
         sql`to_timestamp(${sql.placeholder('tokenExpiry')}::double precision) > now()`,
+        // A password change leaves no predecessor: what was handed out before it is refused, and says nothing of theft.
+        sql`not (${sessions.replays} < 0 and ${sessions.generation} > ${presentedGeneration})`,
         eq(accounts.id, sessions.accountId),
         isNull(accounts.disabledAt),
       ),
@@ -71,7 +75,8 @@ export function createSessionStore(db: Db, limits: RotationLimits) {
 
     /**
      * One step of the refresh state table, decided by the row alone: rotated, replayed, or ended for reuse
-     * (then `session.endedAt` is set). Undefined: no live session of that account, or the token has expired.
+     * (then `session.endedAt` is set). Undefined: no live session of that account, or the token has expired
+     * or is from before a password change.
      */
     rotate: async (input: Rotation) => (await rotate.execute(input))[0],
 
@@ -151,10 +156,10 @@ export function createSessionStore(db: Db, limits: RotationLimits) {
  * many parallel refreshes with one token exactly one sees `generation = presented`; the others see themselves one behind.
  */
 function rotation(limits: RotationLimits) {
-  const presented = sql`${sql.placeholder('generation')}::integer`
-  const current = sql`${sessions.generation} = ${presented}`
-  const predecessor = sql`${sessions.generation} = ${presented} + 1`
-  const inLeeway = sql`now() - ${sessions.rotatedAt} <= ${seconds(limits.leeway)}`
+  const current = sql`${sessions.generation} = ${presentedGeneration}`
+  const predecessor = sql`${sessions.generation} - 1 = ${presentedGeneration}`
+  // For a statement that waited for the rotation, `now()` lies before it: no leeway has to say so.
+  const inLeeway = limits.leeway === 0 ? sql`false` : sql`now() - ${sessions.rotatedAt} <= ${seconds(limits.leeway)}`
   const replay = sql`${predecessor} and ${inLeeway} and ${sessions.replays} < ${limits.maxReplays}::integer`
   return {
     generation: sql`case when ${current} then ${sessions.generation} + 1 else ${sessions.generation} end`,

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import postgres from 'postgres'
 
 const run = promisify(execFile)
 
@@ -36,7 +37,6 @@ export async function startPostgres(): Promise<Cluster> {
   const dataDir = join(folder, 'data')
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  let databases = 0
 
   const call = (name: string, ...args: string[]) => run(join(binaries, name), args, { ...owner, cwd: folder })
   // Without a log file the server would inherit our pipe, and the call would never seem to end.
@@ -58,12 +58,7 @@ export async function startPostgres(): Promise<Cluster> {
       const { stdout } = await call('psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', where, '-c', sql)
       return stdout.trim()
     },
-    newDatabase: async () => {
-      databases += 1
-      const name = `scratch_${databases}`
-      await cluster.psql(`create database ${name}`)
-      return url.replace(/postgres$/, name)
-    },
+    newDatabase: async () => (await createDatabase(url)).url,
     postmaster: async () => Number.parseInt(await readFile(join(dataDir, 'postmaster.pid'), 'utf8'), 10),
     remove: async () => {
       await cluster.stop('immediate').catch(() => {})
@@ -89,6 +84,21 @@ fsync = on
     throw error
   }
   return cluster
+}
+
+let databases = 0
+
+/** An empty database on the server that the URL names, for one test. */
+export async function createDatabase(server: string): Promise<{ url: string; drop(): Promise<void> }> {
+  databases += 1
+  const name = `gatehouse_scratch_${process.pid}_${databases}`
+  const admin = async (statement: string) => {
+    const client = postgres(server, { max: 1, onnotice: () => {} })
+    await client.unsafe(statement).finally(() => client.end())
+  }
+  await admin(`create database ${name}`)
+  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
+  return { url, drop: () => admin(`drop database ${name} with (force)`) }
 }
 
 /** The folder with initdb and its like: where the one on the PATH really is, or the newest one where Debian keeps them. */

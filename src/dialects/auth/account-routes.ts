@@ -2,11 +2,12 @@
 import { Type } from 'typebox'
 import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
+import { missing } from '../../http/problem.js'
+import { Failure, PasswordChangeFailure, wrongType } from './errors.js'
 import {
-  AuthFailure,
   Deletion,
   PasswordChange,
-  SessionInfo,
+  SessionList,
   SessionPath,
   Tokens,
   toSessionInfo,
@@ -41,7 +42,7 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
         security: signedIn,
         consumes: ['application/json'],
         body: ref(UserPatch),
-        response: { 200: ref(User), ...failures(AuthFailure, 422) },
+        response: { 200: ref(User), ...failures(Failure, wrongType('name')) },
       },
     },
     async request => {
@@ -61,7 +62,10 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
         security: signedIn,
         consumes: ['application/json'],
         body: ref(Deletion),
-        response: { 204: nothing, ...failures(AuthFailure, 422) },
+        response: {
+          204: nothing,
+          ...failures(Failure, 'malformed_body', 'current_password_wrong', missing('password')),
+        },
       },
     },
     async (request, reply) => {
@@ -82,7 +86,16 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
         security: signedIn,
         consumes: ['application/json'],
         body: ref(PasswordChange),
-        response: { 200: ref(Tokens), ...failures(AuthFailure, 422) },
+        response: {
+          200: ref(Tokens),
+          ...failures(
+            PasswordChangeFailure,
+            'malformed_body',
+            'current_password_wrong',
+            'password_common',
+            missing('new_password'),
+          ),
+        },
       },
     },
     async request => {
@@ -99,7 +112,7 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
         operationId: 'listSessions',
         summary: 'The devices that are signed in',
         security: signedIn,
-        response: { 200: Type.Array(ref(SessionInfo)) },
+        response: { 200: ref(SessionList) },
       },
     },
     async request => {
@@ -117,7 +130,7 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
         summary: 'Sign one device out',
         security: signedIn,
         params: SessionPath,
-        response: { 204: nothing, ...failures(AuthFailure, 404) },
+        response: { 204: nothing, ...failures(Failure, 400, 'session_unknown', 413, 415, 422) },
       },
     },
     async (request, reply) => {

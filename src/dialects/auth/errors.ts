@@ -1,7 +1,9 @@
 /** The OAuth2-shaped door's words for every problem: FastAPI's `detail`, and RFC 6749's `error` at the token endpoints. */
 import type { FastifyRequest } from 'fastify'
 import type { Answer } from '../../http/dialect.js'
+import { worded } from '../../http/openapi.js'
 import type { Issue, Problem, ProblemCode } from '../../http/problem.js'
+import { AuthFailure } from './wire.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -91,6 +93,18 @@ export function render(problem: Problem, request: FastifyRequest): Answer {
   }
   return { status: isFormRefresh(problem, request) ? 400 : status, body }
 }
+
+/** What the document shows of this door's failures: everywhere, at its token endpoints, and where a new password is chosen. */
+export const Failure = worded(AuthFailure, render)
+export const TokenFailure = worded(AuthFailure, render, { tokenEndpoint: true })
+export const PasswordChangeFailure = worded(AuthFailure, render, { passwordMember: 'new_password' })
+
+export const wrongType = (member: string): Issue => ({
+  in: 'body',
+  path: [member],
+  rule: 'type',
+  message: 'must be string',
+})
 
 /** RFC 6749 section 5.2 answers 400 where the source document's JSON form answers 401. */
 const isFormRefresh = (problem: Problem, request: FastifyRequest): boolean =>

@@ -1,9 +1,9 @@
 /** The OAuth2-shaped bearer door under /auth. */
 import type { Dialect } from '../../http/dialect.js'
 import { accountRoutes } from './account-routes.js'
-import { render } from './errors.js'
+import { Failure, render } from './errors.js'
 import { tokenRoutes } from './token-routes.js'
-import { AuthFailure, components } from './wire.js'
+import { components } from './wire.js'
 
 export const authComponents = components
 
@@ -12,7 +12,7 @@ export const auth: Dialect = {
   prefix: '/auth',
   takesForms: true,
   setsCookies: false,
-  errorSchema: AuthFailure,
+  errorSchema: Failure,
   render,
   routes(door, floor) {
     tokenRoutes(door, floor)

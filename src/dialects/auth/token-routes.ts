@@ -4,7 +4,8 @@ import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { InvalidRequest, missing } from '../../http/problem.js'
 import { Rejection } from '../../http/rejection.js'
-import { AuthFailure, Logout, Message, PasswordGrant, RefreshGrant, Registration, Tokens, toTokens } from './wire.js'
+import { Failure, TokenFailure, wrongType } from './errors.js'
+import { Logout, Message, PasswordGrant, RefreshGrant, Registration, Tokens, toTokens } from './wire.js'
 
 const jsonOrForm = ['application/json', 'application/x-www-form-urlencoded']
 
@@ -19,12 +20,17 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
         security: anybody,
         consumes: ['application/json'],
         body: ref(Registration),
-        response: { 200: ref(Tokens), ...failures(AuthFailure, 422) },
+        response: {
+          200: ref(Tokens),
+          ...failures(TokenFailure, 'malformed_body', 'email_taken', 'password_common', missing('email')),
+        },
       },
     },
     async request => {
-      const { personal_info: personalInfo, ...registration } = request.body
-      return toTokens(await core.accounts.register({ ...registration, personalInfo }, { device: readDevice(request) }))
+      // Named one by one: what else the body holds is nothing the core should see.
+      const { email, password, name, personal_info: personalInfo } = request.body
+      const registration = { email, password, name, personalInfo }
+      return toTokens(await core.accounts.register(registration, { device: readDevice(request) }))
     },
   )
 
@@ -40,7 +46,10 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
         security: anybody,
         consumes: jsonOrForm,
         body: ref(PasswordGrant),
-        response: { 200: ref(Tokens), ...failures(AuthFailure, 401, 422) },
+        response: {
+          200: ref(Tokens),
+          ...failures(TokenFailure, 'malformed_body', 'unsupported_grant_type', 'password_wrong', missing('username')),
+        },
       },
     },
     async request => {
@@ -60,11 +69,14 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
         operationId: 'refresh',
         summary: 'Exchange a refresh token for a new pair',
         description:
-          'Every use rotates the token. The one before it is answered with the same successor for 30 seconds, for tabs that race and answers that get lost; after that, or any older one, ends the session.',
+          'Every use rotates the token. The one before it is answered with the same successor for 30 seconds, for tabs that race and answers that get lost; after that, or any older one, ends the session. As a form (RFC 6749 section 6), a token that is not good is 400.',
         security: anybody,
         consumes: jsonOrForm,
         body: ref(RefreshGrant),
-        response: { 200: ref(Tokens), ...failures(AuthFailure, 401, 422) },
+        response: {
+          200: ref(Tokens),
+          ...failures(TokenFailure, 'malformed_body', 'unsupported_grant_type', 'refresh_invalid', missing('token')),
+        },
       },
     },
     async request => {
@@ -85,7 +97,10 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
         ...logout,
         operationId: 'logout',
         summary: 'End the session of the credential, or of the refresh token in the body',
-        response: { 200: ref(Message), ...failures(AuthFailure, 401, 422) },
+        response: {
+          200: ref(Message),
+          ...failures(Failure, 'credential_missing', 'refresh_invalid', wrongType('refresh_token')),
+        },
       },
     },
     async (request, reply) => {
@@ -105,7 +120,10 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
         ...logout,
         operationId: 'logoutAll',
         summary: 'End every session of the account',
-        response: { 200: ref(Message), ...failures(AuthFailure, 401, 422) },
+        response: {
+          200: ref(Message),
+          ...failures(Failure, 'credential_missing', 'refresh_invalid', wrongType('refresh_token')),
+        },
       },
     },
     async (request, reply) => {

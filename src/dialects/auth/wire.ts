@@ -10,65 +10,91 @@ const PersonalInfo = Type.Unsafe<Record<string, unknown> | null>({
 const Nullable = (options: object = {}) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 const Moment = Type.String({ format: 'date-time', examples: ['2026-11-21T10:00:00.000Z'] })
 
+const Uuid = Type.String({ format: 'uuid', examples: ['0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11'] })
 const Email = Type.String({ maxLength: 320, examples: ['user@example.com'] })
 const Password = Type.String({ minLength: 1, maxLength: 1024, format: 'password', examples: ['correct horse battery'] })
 const Name = Type.String({ maxLength: 200, examples: ['Ada'] })
 const Image = Nullable({ maxLength: 2048 })
-const Token = Type.String({ minLength: 1, maxLength: 4096 })
+const Token = Type.String({ minLength: 1, maxLength: 4096, examples: ['eyJhbGciOi…'] })
+
+const user = {
+  id: 1,
+  uuid: '0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11',
+  email: 'user@example.com',
+  name: 'Ada',
+  image: null,
+  personal_info: null,
+  created_at: '2026-11-21T10:00:00.000Z',
+}
 
 export const User = Type.Object(
   {
-    id: Type.Integer({ examples: [1] }),
-    uuid: Type.String({ format: 'uuid' }),
-    email: Type.String(),
-    name: Type.String(),
+    id: Type.Integer({ description: 'Counts accounts; tokens and the other doors name `uuid`.', examples: [1] }),
+    uuid: Uuid,
+    email: Type.String({ examples: ['user@example.com'] }),
+    name: Type.String({ description: 'Empty where none was given.', examples: ['Ada'] }),
     image: Nullable(),
     personal_info: PersonalInfo,
     created_at: Moment,
   },
+  { $id: 'User', description: 'An account.', examples: [user] },
+)
+
+export const Tokens = Type.Object(
   {
-    $id: 'User',
+    access_token: Type.String({ description: 'A JWT, for the Authorization header.', examples: ['eyJhbGciOi…'] }),
+    refresh_token: Type.String({ description: 'Good for one use.', examples: ['eyJhbGciOi…'] }),
+    token_type: Type.Literal('bearer'),
+    expires_in: Type.Integer({ description: 'Seconds the access token lives.', examples: [1800] }),
+    user: ref(User),
+  },
+  {
+    $id: 'Tokens',
+    description: 'A pair of tokens, and whose they are.',
     examples: [
       {
-        id: 1,
-        uuid: '0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11',
-        email: 'user@example.com',
-        name: 'Ada',
-        image: null,
-        personal_info: null,
-        created_at: '2026-11-21T10:00:00.000Z',
+        access_token: 'eyJhbGciOi…',
+        refresh_token: 'eyJhbGciOi…',
+        token_type: 'bearer',
+        expires_in: 1800,
+        user,
       },
     ],
   },
 )
 
-export const Tokens = Type.Object(
-  {
-    access_token: Type.String({ examples: ['eyJhbGciOi…'] }),
-    refresh_token: Type.String({ examples: ['eyJhbGciOi…'] }),
-    token_type: Type.Literal('bearer'),
-    expires_in: Type.Integer({ description: 'Seconds the access token lives.', examples: [1800] }),
-    user: ref(User),
-  },
-  { $id: 'Tokens' },
-)
+const session = {
+  id: '0197a0b4-7d2f-7aa1-8c3e-5b9d0e6f1c22',
+  created_at: '2026-11-21T10:00:00.000Z',
+  last_used_at: '2026-11-21T10:05:00.000Z',
+  expires_at: '2026-11-28T10:05:00.000Z',
+  user_agent: 'Mozilla/5.0',
+  ip_address: '203.0.113.7',
+  current: true,
+}
 
 export const SessionInfo = Type.Object(
   {
-    id: Type.String({ format: 'uuid' }),
+    id: Uuid,
     created_at: Moment,
     last_used_at: Moment,
     expires_at: Moment,
-    user_agent: Nullable(),
-    ip_address: Nullable(),
-    current: Type.Boolean(),
+    user_agent: Nullable({ examples: ['Mozilla/5.0'] }),
+    ip_address: Nullable({ examples: ['203.0.113.7'] }),
+    current: Type.Boolean({ description: 'Whether it is the session that asks.' }),
   },
-  { $id: 'SessionInfo' },
+  { $id: 'SessionInfo', description: 'A device that is signed in.', examples: [session] },
 )
+
+export const SessionList = Type.Array(ref(SessionInfo), {
+  $id: 'SessionList',
+  description: 'Every device that is signed in; the one used last comes first.',
+  examples: [[session]],
+})
 
 export const Registration = Type.Object(
   { email: Email, password: Password, name: Type.Optional(Name), personal_info: Type.Optional(PersonalInfo) },
-  { $id: 'Registration', examples: [{ email: 'user@example.com', password: 'correct horse battery' }] },
+  { $id: 'Registration', examples: [{ email: 'user@example.com', password: 'correct horse battery', name: 'Ada' }] },
 )
 
 /**
@@ -78,7 +104,9 @@ export const Registration = Type.Object(
 export const PasswordGrant = Type.Object(
   {
     username: Type.Optional(Email),
-    email: Type.Optional(Email),
+    email: Type.Optional(
+      Type.String({ maxLength: 320, description: 'Another name for `username`.', examples: ['user@example.com'] }),
+    ),
     password: Type.Optional(Password),
     grant_type: Type.Optional(Type.String({ maxLength: 128, examples: ['password'] })),
     scope: Type.Optional(Type.String({ maxLength: 1024 })),
@@ -91,7 +119,9 @@ export const PasswordGrant = Type.Object(
 export const RefreshGrant = Type.Object(
   {
     token: Type.Optional(Token),
-    refresh_token: Type.Optional(Token),
+    refresh_token: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 4096, description: 'RFC 6749’s name for `token`.' }),
+    ),
     grant_type: Type.Optional(Type.String({ maxLength: 128, examples: ['refresh_token'] })),
     scope: Type.Optional(Type.String({ maxLength: 1024 })),
     client_id: Type.Optional(Type.String({ maxLength: 1024 })),
@@ -126,9 +156,18 @@ export const PasswordChange = Type.Object(
   },
 )
 
-export const Message = Type.Object({ detail: Type.String({ examples: ['Logged out'] }) }, { $id: 'Message' })
+export const Message = Type.Object(
+  { detail: Type.String({ examples: ['Logged out'] }) },
+  { $id: 'Message', description: 'It is done.', examples: [{ detail: 'Logged out' }] },
+)
 
-export const SessionPath = Type.Object({ id: Type.String({ maxLength: 64 }) })
+export const SessionPath = Type.Object({
+  id: Type.String({
+    maxLength: 64,
+    description: '`id` of the list.',
+    examples: ['0197a0b4-7d2f-7aa1-8c3e-5b9d0e6f1c22'],
+  }),
+})
 
 /** FastAPI's form of one failed validation. */
 const ValidationDetail = Type.Object({
@@ -139,17 +178,24 @@ const ValidationDetail = Type.Object({
 
 export const AuthFailure = Type.Object(
   {
-    detail: Type.Union([Type.String(), Type.Array(ValidationDetail)]),
+    detail: Type.Union([Type.String(), Type.Array(ValidationDetail)], {
+      description: 'A sentence, or what is wrong with each member of the request.',
+    }),
     error: Type.Optional(Type.String({ description: 'RFC 6749 section 5.2, at the token endpoints.' })),
     error_description: Type.Optional(Type.String()),
   },
-  { $id: 'AuthFailure', examples: [{ detail: 'Could not validate credentials' }] },
+  {
+    $id: 'AuthFailure',
+    description: 'FastAPI’s form of an error.',
+    examples: [{ detail: 'Could not validate credentials' }],
+  },
 )
 
 export const components = [
   User,
   Tokens,
   SessionInfo,
+  SessionList,
   Registration,
   PasswordGrant,
   RefreshGrant,

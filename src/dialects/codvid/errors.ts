@@ -1,8 +1,10 @@
 /** The envelope door's words: plain sentences, 400 for nearly everything, 500 where the others say 503. */
 import type { FastifyRequest } from 'fastify'
 import type { Answer } from '../../http/dialect.js'
-import type { Problem, ProblemCode } from '../../http/problem.js'
+import { worded } from '../../http/openapi.js'
+import type { Issue, Problem, ProblemCode } from '../../http/problem.js'
 import { envelopeRule } from './envelope.js'
+import { CodvidFailure } from './wire.js'
 
 type Words = { status: number; message: string; bare?: true }
 
@@ -61,3 +63,9 @@ export const createRender =
   }
 
 const uniformRefusal: Words = { status: 400, message: 'wrong email or password.' }
+
+/** What the document shows of this door's failures. */
+export const Failure = worded(CodvidFailure, createRender(false))
+
+export const missingAuthType: Issue = { in: 'body', path: [], rule: envelopeRule, message: 'missing auth_type!' }
+export const missingEmail: Issue = { in: 'query', path: ['email'], rule: 'required', message: 'is required' }

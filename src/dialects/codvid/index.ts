@@ -5,8 +5,8 @@ import type { Dialect, Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { Rejection } from '../../http/rejection.js'
 import { openEnvelope } from './envelope.js'
-import { createRender } from './errors.js'
-import { CodvidEnvelope, CodvidFailure, CodvidPong, CodvidToken, CodvidUuid, components } from './wire.js'
+import { createRender, Failure, missingAuthType, missingEmail } from './errors.js'
+import { CodvidEnvelope, CodvidPong, CodvidToken, CodvidUuid, components } from './wire.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,7 +24,7 @@ export const codvid = (settings: CodvidSettings): Dialect => ({
   prefix: '/codvid-ai',
   takesForms: false,
   setsCookies: false,
-  errorSchema: CodvidFailure,
+  errorSchema: Failure,
   render: createRender(settings.uniformErrors),
   async guard(request, { credentials }) {
     if (!request.routeOptions.config.public) await credentials.identify(request)
@@ -43,7 +43,6 @@ function entryRoutes(door: Door, { core }: Floor): void {
       security: anybody,
       consumes: ['application/json'],
       body: ref(CodvidEnvelope),
-      response: { 201: ref(CodvidToken), ...failures(CodvidFailure, 400) },
     },
   }
 
@@ -51,7 +50,12 @@ function entryRoutes(door: Door, { core }: Floor): void {
     '/auth/signup',
     {
       ...entry,
-      schema: { ...entry.schema, operationId: 'codvidSignup', summary: 'Make an account and get a 30-day token' },
+      schema: {
+        ...entry.schema,
+        operationId: 'codvidSignup',
+        summary: 'Make an account and get a 30-day token',
+        response: { 201: ref(CodvidToken), ...failures(Failure, missingAuthType, 'email_taken', 'password_too_short') },
+      },
     },
     async (request, reply) => {
       const credentials = openEnvelope(request.body)
@@ -62,7 +66,15 @@ function entryRoutes(door: Door, { core }: Floor): void {
 
   door.post(
     '/auth/login',
-    { ...entry, schema: { ...entry.schema, operationId: 'codvidLogin', summary: 'Sign in and get a 30-day token' } },
+    {
+      ...entry,
+      schema: {
+        ...entry.schema,
+        operationId: 'codvidLogin',
+        summary: 'Sign in and get a 30-day token',
+        response: { 201: ref(CodvidToken), ...failures(Failure, missingAuthType, 'account_unknown', 'password_wrong') },
+      },
+    },
     async (request, reply) => {
       const credentials = openEnvelope(request.body)
       const pass = await core.accounts.login(credentials, { device: readDevice(request), term: 'long' })
@@ -87,7 +99,7 @@ function publicRoutes(door: Door): void {
   )
 
   for (const url of ['/public', '/public/*'])
-    door.all(url, { config: { public: true } }, async () => {
+    door.all(url, { config: { public: true }, schema: { hide: true } }, async () => {
       throw new Rejection('not_found')
     })
 }
@@ -100,8 +112,14 @@ function uuidRoute(door: Door, { core }: Floor): void {
         operationId: 'codvidGetUuid',
         summary: 'The id of an account, by its e-mail address; for debugging',
         security: signedIn,
-        querystring: Type.Object({ email: Type.String({ minLength: 1, examples: ['user@example.com'] }) }),
-        response: { 200: ref(CodvidUuid), ...failures(CodvidFailure, 400, 404) },
+        querystring: Type.Object({
+          email: Type.String({
+            minLength: 1,
+            description: 'Of the account looked for.',
+            examples: ['user@example.com'],
+          }),
+        }),
+        response: { 200: ref(CodvidUuid), ...failures(Failure, missingEmail, 'account_absent') },
       },
     },
     async request => ({ uuid: await core.accounts.findId(request.query.email) }),

@@ -1,15 +1,15 @@
 /** /api/personalization: what a chatbot reads, and the log of what was personalised. */
-import { Type } from 'typebox'
 import type { Door, Floor } from '../../http/dialect.js'
-import { FlatFailure } from '../../http/flat-errors.js'
-import { failures, ref, signedIn } from '../../http/openapi.js'
+import { failures, ref, refWith, signedIn, unchanged } from '../../http/openapi.js'
 import { isUnchanged } from './etag.js'
 import {
+  Failure,
   InteractionEntry,
   InteractionPage,
   InteractionQuery,
   InteractionSummary,
   NewInteraction,
+  ReadConditions,
   toInteraction,
   UserContext,
 } from './wire.js'
@@ -22,16 +22,13 @@ export function contextRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'getContext',
         summary: 'What a chatbot should know about the caller, in sentences',
         security: signedIn,
-        response: {
-          200: ref(UserContext),
-          304: Type.Null({ description: 'The version that If-None-Match names; no body.' }),
-          ...failures(FlatFailure, 404),
-        },
+        headers: ReadConditions,
+        response: { 200: refWith(UserContext, 'ETag'), 304: unchanged, ...failures(Failure, 'background_absent') },
       },
     },
     async (request, reply) => {
       const { context, version } = await core.profiles.context(await credentials.identify(request))
-      if (isUnchanged(request, reply, version)) return reply.code(304).send(null)
+      if (isUnchanged(request, reply, version)) return reply.code(304).send(undefined)
       return {
         user_context: {
           software_level: context.softwareLevel,
@@ -70,7 +67,7 @@ export function contextRoutes(door: Door, { core, credentials }: Floor): void {
         summary: 'The caller’s interactions, newest first',
         security: signedIn,
         querystring: InteractionQuery,
-        response: { 200: ref(InteractionPage), ...failures(FlatFailure, 400) },
+        response: { 200: ref(InteractionPage), ...failures(Failure, 'cursor_invalid') },
       },
     },
     async request => {

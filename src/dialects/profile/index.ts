@@ -1,9 +1,9 @@
 /** The profile door: /api/user and /api/personalization. */
 import type { Dialect } from '../../http/dialect.js'
-import { FlatFailure, flatAnswer } from '../../http/flat-errors.js'
+import { flatAnswer } from '../../http/flat-errors.js'
 import { contextRoutes } from './context-routes.js'
 import { profileRoutes } from './profile-routes.js'
-import { components } from './wire.js'
+import { components, Failure } from './wire.js'
 
 export const profileComponents = components
 
@@ -12,7 +12,7 @@ export const profile: Dialect = {
   prefix: '/api',
   takesForms: false,
   setsCookies: false,
-  errorSchema: FlatFailure,
+  errorSchema: Failure,
   render: flatAnswer,
   routes(door, floor) {
     profileRoutes(door, floor)

@@ -1,10 +1,10 @@
 /** /api/user: the background profile, by levels and by details. */
-import { Type } from 'typebox'
 import type { Door, Floor } from '../../http/dialect.js'
-import { FlatFailure } from '../../http/flat-errors.js'
-import { failures, ref, signedIn } from '../../http/openapi.js'
+import { failures, ref, refWith, signedIn, unchanged } from '../../http/openapi.js'
+import { missing } from '../../http/problem.js'
 import { isUnchanged, readPrecondition, toEtag } from './etag.js'
 import {
+  Failure,
   LevelProfile,
   Levels,
   LevelsPatch,
@@ -12,13 +12,14 @@ import {
   PersonalizationPut,
   ProfileArchived,
   ProfileWritten,
+  PutConditions,
+  ReadConditions,
+  toDetails,
   toLevelProfile,
   toPersonalization,
   toProfileWritten,
+  WriteConditions,
 } from './wire.js'
-
-const unchanged = Type.Null({ description: 'The version that If-None-Match names; no body.' })
-const conditional = Type.Object({ 'if-match': Type.Optional(Type.String({ maxLength: 200 })) })
 
 export function profileRoutes(door: Door, { core, credentials }: Floor): void {
   door.get(
@@ -28,12 +29,13 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'getProfile',
         summary: 'The background profile',
         security: signedIn,
-        response: { 200: ref(LevelProfile), 304: unchanged, ...failures(FlatFailure, 404) },
+        headers: ReadConditions,
+        response: { 200: refWith(LevelProfile, 'ETag'), 304: unchanged, ...failures(Failure, 'profile_absent') },
       },
     },
     async (request, reply) => {
       const profile = await core.profiles.read(await credentials.identify(request))
-      if (isUnchanged(request, reply, profile.version)) return reply.code(304).send(null)
+      if (isUnchanged(request, reply, profile.version)) return reply.code(304).send(undefined)
       return toLevelProfile(profile)
     },
   )
@@ -45,10 +47,13 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'putProfile',
         summary: 'Write the background profile; makes it, or brings it back from the archive',
         security: signedIn,
-        headers: conditional,
+        headers: PutConditions,
         consumes: ['application/json'],
         body: ref(Levels),
-        response: { 200: ref(ProfileWritten), ...failures(FlatFailure, 412) },
+        response: {
+          200: refWith(ProfileWritten, 'ETag'),
+          ...failures(Failure, 'malformed_body', missing('software_level'), 412),
+        },
       },
     },
     async (request, reply) => {
@@ -66,10 +71,10 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'patchProfile',
         summary: 'Change a part of the background profile',
         security: signedIn,
-        headers: conditional,
+        headers: WriteConditions,
         consumes: ['application/json'],
         body: ref(LevelsPatch),
-        response: { 200: ref(ProfileWritten), ...failures(FlatFailure, 404, 412) },
+        response: { 200: refWith(ProfileWritten, 'ETag'), ...failures(Failure, 400, 'profile_absent', 412) },
       },
     },
     async (request, reply) => {
@@ -88,8 +93,8 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'archiveProfile',
         summary: 'Archive the background profile; a PUT brings it back whole',
         security: signedIn,
-        headers: conditional,
-        response: { 200: ref(ProfileArchived), ...failures(FlatFailure, 404, 412) },
+        headers: WriteConditions,
+        response: { 200: ref(ProfileArchived), ...failures(Failure, 400, 'profile_absent', 412, 413, 415) },
       },
     },
     async request => {
@@ -106,7 +111,7 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
         operationId: 'getPersonalization',
         summary: 'The background in detail; what was never told is null',
         security: signedIn,
-        response: { 200: ref(Personalization) },
+        response: { 200: ref(Personalization), ...failures(Failure, 'profile_absent') },
       },
     },
     async request => {
@@ -129,11 +134,7 @@ export function profileRoutes(door: Door, { core, credentials }: Floor): void {
     },
     async request => {
       const identity = await credentials.identify(request)
-      const { softwareBackground, hardwareBackground } = request.body
-      const profile = await core.profiles.put(identity, {
-        ...(softwareBackground ? { softwareDetails: softwareBackground } : {}),
-        ...(hardwareBackground ? { hardwareDetails: hardwareBackground } : {}),
-      })
+      const profile = await core.profiles.put(identity, toDetails(request.body))
       return toPersonalization(identity.account.id, profile)
     },
   )

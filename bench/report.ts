@@ -1,0 +1,87 @@
+/** Results as Markdown: a table of medians, and ratios beside what they should be. */
+import type { Measurement } from './load.js'
+
+export type Result = { name: string; rounds: Measurement[]; residentMb: number }
+
+export type Bound = { atLeast: number } | { atMost: number }
+
+export type Ratio = {
+  what: string
+  value: number
+  /** The same by CPU time per answer, where that makes sense. */
+  byCpu?: number
+  unit?: string
+  /** What this milestone asks for. */
+  target?: Bound
+  /** What is hoped for in the end. */
+  aim?: Bound
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+export const medianOf = (result: Result, member: keyof Measurement): number =>
+  median(result.rounds.map(round => round[member]))
+
+/** How much faster one is than the other: by answers a second, and by CPU time per answer. */
+export function compare(what: string, one: Result, other: Result, bounds: Pick<Ratio, 'target' | 'aim'> = {}): Ratio {
+  return {
+    what,
+    value: medianOf(one, 'rate') / medianOf(other, 'rate'),
+    byCpu: medianOf(other, 'cpuMicros') / medianOf(one, 'cpuMicros'),
+    ...bounds,
+  }
+}
+
+export function resultTable(results: Result[]): string {
+  const rows = results.map(result => {
+    const rates = result.rounds.map(round => round.rate)
+    const spread = `${number(Math.min(...rates))} to ${number(Math.max(...rates))}`
+    return [
+      result.name,
+      number(medianOf(result, 'rate')),
+      spread,
+      number(medianOf(result, 'p50')),
+      number(medianOf(result, 'p99')),
+      number(medianOf(result, 'cpuMicros')),
+      number(result.residentMb),
+    ]
+  })
+  return table(['', 'req/s', 'lowest to highest', 'p50 ms', 'p99 ms', 'server CPU µs/req', 'resident MB'], rows)
+}
+
+export function ratioTable(ratios: Ratio[]): string {
+  const rows = ratios.map(ratio => [
+    ratio.what,
+    `${number(ratio.value)}${ratio.unit ?? ''}`,
+    ratio.byCpu === undefined ? '' : number(ratio.byCpu),
+    judge(ratio.target, ratio.value),
+    judge(ratio.aim, ratio.value),
+  ])
+  return table(['', 'measured', 'by CPU', 'target', 'aim'], rows)
+}
+
+function judge(bound: Bound | undefined, value: number): string {
+  if (!bound) return ''
+  const [word, limit, holds] =
+    'atLeast' in bound
+      ? ['at least', bound.atLeast, value >= bound.atLeast]
+      : ['at most', bound.atMost, value <= bound.atMost]
+  return `${word} ${limit}: ${holds ? 'reached' : '**not reached**'}`
+}
+
+export function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
+}
+
+/** Three significant figures, and whole numbers from 100 up: more would be noise. */
+function number(value: number): string {
+  if (!Number.isFinite(value)) return '?'
+  if (value >= 1000) return Number(value.toPrecision(3)).toLocaleString('en')
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(value >= 10 ? 3 : 2)))
+}

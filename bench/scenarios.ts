@@ -1,0 +1,367 @@
+/** What is measured, scenario by scenario. */
+import {
+  accessTokenOf,
+  bearer,
+  ceilingTokenOf,
+  compareOnly,
+  type Ground,
+  hasOauthProvider,
+  newChain,
+  oauthRefreshTokenOf,
+  type Person,
+  readSession,
+  refresh,
+  refreshTokenOf,
+  signIn,
+  signUp,
+  startBetterAuth,
+  startCeiling,
+  startGatehouse,
+  updateRow,
+} from './contestants.js'
+import { drive, type Latency, type Measurement, pace, type Question } from './load.js'
+import { residentMegabytes } from './machine.js'
+import { compare, median, type Ratio, type Result, ratioTable, resultTable, table } from './report.js'
+import { type Server, sleep } from './server.js'
+
+export type Run = Ground & {
+  seconds: number
+  rounds: number
+  progress(line: string): void
+}
+
+/** Measures, and answers with a piece of Markdown. */
+export type Scenario = (run: Run) => Promise<string>
+
+/** Before the first round, so that the slow ones have been compiled as well as the fast ones. */
+const coldSeconds = 10
+const warmupSeconds = 2
+const readers = 64
+const refreshers = 8
+const signers = 16
+
+export const scenarios = { 'session-read': sessionRead, refresh: refreshing, 'sign-in': signingIn, storm, memory }
+
+/** Somebody who takes turns with the others. */
+type Contestant = { name: string; server: Server; questions: () => Promise<Question[]> | Question[] }
+
+/** Everybody in turn, as many times as there are rounds: whatever slows the machine for a while then slows them all. */
+async function takeTurns({ seconds, rounds, progress }: Run, contestants: Contestant[]): Promise<Result[]> {
+  const results = contestants.map(({ name }): Result => ({ name, rounds: [], residentMb: 0 }))
+  for (const { server, questions } of contestants) {
+    await drive(server, { questions: await questions(), warmupSeconds: coldSeconds, seconds: 1 })
+    await server.settle()
+  }
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const [index, { name, server, questions }] of contestants.entries()) {
+      const measured = await drive(server, { questions: await questions(), warmupSeconds, seconds })
+      await server.settle()
+      results[index]?.rounds.push(measured)
+      progress(`round ${round}: ${name}: ${describe(measured)}`)
+    }
+  }
+  for (const [index, { server }] of contestants.entries()) {
+    const result = results[index]
+    if (result) result.residentMb = residentMegabytes(server.pid).now
+  }
+  return results
+}
+
+const describe = ({ rate, cpuMicros, p50, p99, lostShare }: Measurement): string =>
+  `${rate.toFixed(0)}/s, ${cpuMicros.toFixed(0)} µs, p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, ${percent(lostShare)} lost`
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+/** How much of the servers' core went elsewhere while it was measured. */
+const noise = (results: Result[]): string => {
+  const shares = results.flatMap(result => result.rounds.map(round => round.lostShare))
+  return `Of the servers' core something else took ${percent(median(shares))} (median), ${percent(Math.max(...shares))} at most.`
+}
+
+function demand<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('a contestant is missing')
+  return value
+}
+
+async function times<T>(count: number, make: () => Promise<T>): Promise<T[]> {
+  const made: T[] = []
+  while (made.length < count) made.push(await make())
+  return made
+}
+
+// ---------------------------------------------------------------------------------------------------------- session-read
+
+/** "Who am I", 64 connections, each with a session of its own. */
+async function sessionRead(run: Run): Promise<string> {
+  const gatehouse = await startGatehouse(run)
+  const logging = await startGatehouse(run, { logLevel: 'info' })
+  const betterAuth = await startBetterAuth(run, 'defaults')
+  const verify = await startCeiling(run, 'fastify-verify')
+  const select = await startCeiling(run, 'fastify-select')
+
+  const ours = await withAccess(gatehouse)
+  const logged = await withAccess(logging)
+  const theirs = await times(readers, () => signUp(betterAuth))
+  const verified = await times(readers, () => ceilingTokenOf(verify))
+  const selected = await times(readers, () => ceilingTokenOf(select))
+  const getSession = '/api/auth/get-session'
+
+  const results = await takeTurns(run, [
+    {
+      name: 'Gatehouse, `GET /api/auth/get-session`, access token',
+      server: gatehouse,
+      questions: () => ours.map(({ email, access }) => readSession(getSession, bearer(access), email)),
+    },
+    {
+      name: 'Gatehouse, `GET /auth/me`, access token',
+      server: gatehouse,
+      questions: () => ours.map(({ email, access }) => readSession('/auth/me', bearer(access), email)),
+    },
+    {
+      name: 'Gatehouse, get-session, opaque token',
+      server: gatehouse,
+      questions: () => ours.map(({ email, token }) => readSession(getSession, bearer(token), email)),
+    },
+    {
+      name: 'Gatehouse, get-session, Better Auth’s signed cookie',
+      server: gatehouse,
+      questions: () => ours.map(({ email, cookie }) => readSession(getSession, { cookie }, email)),
+    },
+    {
+      name: 'Gatehouse, get-session, access token, `LOG_LEVEL=info`',
+      server: logging,
+      questions: () => logged.map(({ email, access }) => readSession(getSession, bearer(access), email)),
+    },
+    {
+      name: 'Better Auth, get-session, cookie',
+      server: betterAuth,
+      questions: () => theirs.map(({ email, cookie }) => readSession(getSession, { cookie }, email)),
+    },
+    {
+      name: 'Fastify + HS256 verify, constant answer',
+      server: verify,
+      questions: () => verified.map(token => readSession('/me', bearer(token), 'person@example.com')),
+    },
+    {
+      name: 'Fastify + HS256 verify + one select',
+      server: select,
+      questions: () => selected.map(token => readSession('/me', bearer(token), 'person@example.com')),
+    },
+  ])
+  const [session, me, opaque, cookie, logs, better, bare, query] = results.map(result => demand(result))
+  const ratios = [
+    compare('get-session with access token / Better Auth', demand(session), demand(better), {
+      target: { atLeast: 15 },
+      aim: { atLeast: 20 },
+    }),
+    compare('`/auth/me` with access token / Better Auth', demand(me), demand(better), {
+      target: { atLeast: 15 },
+      aim: { atLeast: 20 },
+    }),
+    compare('get-session with opaque token / Better Auth', demand(opaque), demand(better), { target: { atLeast: 15 } }),
+    compare('get-session with signed cookie / Better Auth', demand(cookie), demand(better), {
+      target: { atLeast: 15 },
+    }),
+    compare('get-session with access token / verify alone', demand(session), demand(bare), { aim: { atLeast: 0.8 } }),
+    compare('get-session with access token / verify and select', demand(session), demand(query)),
+    compare('with access log / without', demand(logs), demand(session)),
+  ]
+  return section(results, ratios)
+}
+
+async function withAccess(server: Server): Promise<(Person & { access: string })[]> {
+  return times(readers, async () => {
+    const person = await signUp(server)
+    return { ...person, access: await accessTokenOf(server, person) }
+  })
+}
+
+const section = (results: Result[], ratios: Ratio[]): string =>
+  [resultTable(results), ratioTable(ratios), noise(results)].join('\n\n')
+
+// ---------------------------------------------------------------------------------------------------------- refresh
+
+/** 8 connections, each along its own chain of rotated refresh tokens. */
+async function refreshing(run: Run): Promise<string> {
+  const gatehouse = await startGatehouse(run)
+  const update = await startCeiling(run, 'bare-update')
+  const renewing = await startBetterAuth(run, 'renewing')
+  const oauth = hasOauthProvider() ? await startBetterAuth(run, 'oauth') : undefined
+
+  const ours = await times(refreshers, () => signUp(gatehouse))
+  const theirs = await times(refreshers, () => signUp(renewing))
+  const contestants: Contestant[] = [
+    {
+      name: 'Gatehouse, `POST /auth/refresh`',
+      server: gatehouse,
+      questions: () =>
+        Promise.all(ours.map(async person => refresh('/auth/refresh', await refreshTokenOf(gatehouse, person)))),
+    },
+    {
+      name: 'one prepared `UPDATE … RETURNING` behind Fastify',
+      server: update,
+      questions: () => times(refreshers, async () => updateRow(await newChain(update))),
+    },
+    {
+      name: 'Better Auth, get-session that renews each time (`updateAge: 0`)',
+      server: renewing,
+      questions: () => theirs.map(({ email, cookie }) => readSession('/api/auth/get-session', { cookie }, email)),
+    },
+  ]
+  if (oauth) {
+    const members = await times(refreshers, () => signUp(oauth))
+    contestants.push({
+      name: 'Better Auth, OAuth provider, `grant_type=refresh_token`',
+      server: oauth,
+      questions: () =>
+        Promise.all(
+          members.map(async person =>
+            refresh('/api/auth/oauth2/token', await oauthRefreshTokenOf(oauth, person), { client_id: 'bench' }),
+          ),
+        ),
+    })
+  }
+  const results = await takeTurns(run, contestants)
+  const [rotation, bare, renewal, grant] = results
+  const bounds = { target: { atLeast: 6 }, aim: { atLeast: 8 } }
+  const ratios = [
+    ...(grant ? [compare('refresh / Better Auth’s refresh grant', demand(rotation), grant, bounds)] : []),
+    compare(
+      'refresh / Better Auth’s renewing get-session',
+      demand(rotation),
+      demand(renewal),
+      grant === undefined ? bounds : {},
+    ),
+    compare('refresh / the bare update', demand(rotation), demand(bare), { aim: { atLeast: 0.7 } }),
+  ]
+  return section(results, ratios)
+}
+
+// ---------------------------------------------------------------------------------------------------------- sign-in
+
+/** 16 clients, bcrypt of cost 10 for everybody. */
+async function signingIn(run: Run): Promise<string> {
+  const gatehouse = await startGatehouse(run)
+  const betterAuth = await startBetterAuth(run, 'defaults')
+  const bare = await startCeiling(run, 'bare-bcrypt')
+  const ours = await times(signers, () => signUp(gatehouse))
+  const theirs = await times(signers, () => signUp(betterAuth))
+
+  const results = await takeTurns(run, [
+    {
+      name: 'Gatehouse, `POST /api/auth/sign-in/email`',
+      server: gatehouse,
+      questions: () => ours.map(person => signIn(gatehouse, person)),
+    },
+    {
+      name: 'Better Auth, the same, bcrypt as its hash',
+      server: betterAuth,
+      questions: () => theirs.map(person => signIn(betterAuth, person)),
+    },
+    {
+      name: 'one `bcrypt.compare` behind node:http',
+      server: bare,
+      questions: () => Array.from({ length: signers }, () => compareOnly),
+    },
+  ])
+  const [one, other, ceiling] = results
+  return section(results, [
+    compare('sign-in / bare bcrypt', demand(one), demand(ceiling), { aim: { atLeast: 0.97 } }),
+    compare('sign-in / Better Auth', demand(one), demand(other)),
+  ])
+}
+
+// ---------------------------------------------------------------------------------------------------------- storm
+
+const readsPerSecond = 200
+
+type StormRound = { idle: Latency; storm: Latency; signIns: number }
+
+/** Session reads at 200 a second, first alone, then while 16 clients sign in without pause. */
+async function storm(run: Run): Promise<string> {
+  const gatehouse = await startGatehouse(run)
+  const betterAuth = await startBetterAuth(run, 'defaults')
+  const contestants = []
+  for (const [name, server] of [
+    ['Gatehouse', gatehouse],
+    ['Better Auth', betterAuth],
+  ] as const) {
+    const [reader, ...members] = await times(signers + 1, () => signUp(server))
+    const { cookie, email } = demand(reader)
+    const question = readSession('/api/auth/get-session', { cookie }, email)
+    contestants.push({ name, server, question, members, rounds: [] as StormRound[] })
+  }
+
+  for (let round = 1; round <= run.rounds; round += 1) {
+    for (const { name, server, question, members, rounds } of contestants) {
+      const reads = { question, perSecond: readsPerSecond, seconds: run.seconds }
+      await pace(server, { ...reads, seconds: 1 })
+      const idle = await pace(server, reads)
+      const [{ rate: signIns }, stormy] = await Promise.all([
+        drive(server, {
+          questions: members.map(person => signIn(server, person)),
+          warmupSeconds,
+          seconds: run.seconds,
+        }),
+        sleep(warmupSeconds * 1000).then(() => pace(server, reads)),
+      ])
+      await server.settle()
+      rounds.push({ idle, storm: stormy, signIns })
+      run.progress(
+        `round ${round}: ${name}: idle ${latency(idle)}, storm ${latency(stormy)}, ${signIns.toFixed(1)} sign-ins/s`,
+      )
+    }
+  }
+
+  const digits = (values: number[]) => median(values).toFixed(2)
+  const rows = contestants.map(({ name, rounds }) => [
+    name,
+    digits(rounds.map(({ idle }) => idle.p50)),
+    digits(rounds.map(({ idle }) => idle.p99)),
+    digits(rounds.map(({ storm }) => storm.p50)),
+    digits(rounds.map(({ storm }) => storm.p99)),
+    digits(rounds.map(({ signIns }) => signIns)),
+  ])
+  const ours = contestants[0]?.rounds ?? []
+  const p99 = median(ours.map(({ storm }) => storm.p99))
+  return [
+    table(['', 'p50 ms, idle', 'p99 ms, idle', 'p50 ms, storm', 'p99 ms, storm', 'sign-ins/s'], rows),
+    ratioTable([
+      { what: 'Gatehouse’s p99 in the storm', value: p99, unit: ' ms', aim: { atMost: 10 } },
+      {
+        what: 'Gatehouse’s p99, storm / idle',
+        value: p99 / median(ours.map(({ idle }) => idle.p99)),
+        aim: { atMost: 2 },
+      },
+    ]),
+  ].join('\n\n')
+}
+
+const latency = ({ p50, p99 }: Latency): string => `p50 ${p50.toFixed(2)} p99 ${p99.toFixed(2)}`
+
+// ---------------------------------------------------------------------------------------------------------- memory
+
+/** How large Gatehouse is after each kind of load has been on it, one after the other; and how soon it answers. */
+async function memory(run: Run): Promise<string> {
+  const server = await startGatehouse(run)
+  const fresh = residentMegabytes(server.pid).now
+  const people = await withAccess(server)
+  const few = people.slice(0, refreshers)
+  const load = async (questions: Question[]) => {
+    await drive(server, { questions, warmupSeconds, seconds: run.seconds * 2 })
+  }
+  await load(people.map(({ email, access }) => readSession('/api/auth/get-session', bearer(access), email)))
+  const refreshTokens = await Promise.all(few.map(person => refreshTokenOf(server, person)))
+  await load(refreshTokens.map(token => refresh('/auth/refresh', token)))
+  await load(people.slice(0, signers).map(person => signIn(server, person)))
+  const { now, peak } = residentMegabytes(server.pid)
+  run.progress(
+    `memory: ${fresh.toFixed(0)} MB at start, ${now.toFixed(0)} MB after load, ${peak.toFixed(0)} MB at most`,
+  )
+  return ratioTable([
+    { what: 'resident after the first answer', value: fresh, unit: ' MB' },
+    { what: 'resident after the load', value: now, unit: ' MB', target: { atMost: 150 }, aim: { atMost: 120 } },
+    { what: 'resident at its highest', value: peak, unit: ' MB' },
+    { what: 'start to first answer', value: server.startedInMs, unit: ' ms', aim: { atMost: 1500 } },
+  ])
+}

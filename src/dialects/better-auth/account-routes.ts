@@ -1,0 +1,155 @@
+/** The signed-in person's account and password. */
+import { Type } from 'typebox'
+import { readDevice } from '../../http/credentials.js'
+import type { Door, Floor } from '../../http/dialect.js'
+import { failures, ref, signedIn } from '../../http/openapi.js'
+import { missing } from '../../http/problem.js'
+import { demandSafeCallback, sendSigned } from './entry.js'
+import { Failure, refusal, refused } from './errors.js'
+import {
+  Deleted,
+  Deletion,
+  LinkedAccount,
+  PasswordChange,
+  PasswordChanged,
+  PasswordProof,
+  Status,
+  toLinkedAccount,
+  toUser,
+  UserPatch,
+} from './wire.js'
+
+const done = { status: true } as const
+
+export function accountRoutes(door: Door, floor: Floor): void {
+  const { core, credentials, cookies } = floor
+
+  door.post(
+    '/update-user',
+    {
+      config: { emptyBody: true },
+      schema: {
+        operationId: 'betterAuthUpdateUser',
+        summary: 'Change name or image',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(UserPatch),
+        response: { 200: ref(Status), ...failures(Failure, 'malformed_body', refused('email_fixed')) },
+      },
+    },
+    async (request, reply) => {
+      const identity = await credentials.identify(request)
+      const { name, image, email } = request.body
+      if (email !== undefined) throw refusal('email_fixed')
+      if (name === undefined && image === undefined) throw refusal('nothing_to_update')
+      await core.accounts.update(identity, { name, image })
+      // A cookie that ends with the browser would become one that stays.
+      if (identity.session.sliding) cookies.renew(reply, request, identity)
+      if (identity.sessionToken !== undefined) reply.header('set-auth-token', cookies.sign(identity.sessionToken))
+      return done
+    },
+  )
+
+  door.post(
+    '/change-password',
+    {
+      config: { checksPassword: true },
+      schema: {
+        operationId: 'betterAuthChangePassword',
+        summary: 'Set a new password; the other sessions go on unless told not to',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(PasswordChange),
+        response: {
+          200: ref(PasswordChanged),
+          ...failures(
+            Failure,
+            'malformed_body',
+            'current_password_wrong',
+            'password_too_short',
+            missing('newPassword'),
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const identity = await credentials.identify(request)
+      const { currentPassword: current, newPassword, revokeOtherSessions } = request.body
+      const passwords = { current, new: newPassword }
+      if (revokeOtherSessions) {
+        const pass = await core.accounts.changePasswordEverywhere(identity, passwords, readDevice(request))
+        return { token: sendSigned(request, reply, floor, pass), user: toUser(pass.account) }
+      }
+      const { account } = await core.accounts.changePassword(identity, passwords, {
+        endOthers: false,
+        renewRefresh: false,
+      })
+      return { token: null, user: toUser(account) }
+    },
+  )
+
+  door.post(
+    '/verify-password',
+    {
+      config: { checksPassword: true },
+      schema: {
+        operationId: 'betterAuthVerifyPassword',
+        summary: 'Whether this is the caller’s password',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(PasswordProof),
+        response: {
+          200: ref(Status),
+          ...failures(Failure, 'malformed_body', 'current_password_wrong', missing('password')),
+        },
+      },
+    },
+    async request => {
+      await core.accounts.verifyPassword(await credentials.identify(request), request.body.password)
+      return done
+    },
+  )
+
+  door.post(
+    '/delete-user',
+    {
+      config: { emptyBody: true, checksPassword: true },
+      schema: {
+        operationId: 'betterAuthDeleteUser',
+        summary: 'Delete the account and everything that is its own',
+        description: 'With the password, or without it from a session that is a day old at most.',
+        security: signedIn,
+        consumes: ['application/json'],
+        body: ref(Deletion),
+        response: {
+          200: ref(Deleted),
+          ...failures(Failure, 'malformed_body', 'current_password_wrong', 'session_stale'),
+          ...failures(Failure, 'origin_untrusted', refused('callback_untrusted')),
+          ...failures(Failure, refused('deletion_token_unknown')),
+        },
+      },
+    },
+    async (request, reply) => {
+      const identity = await credentials.identify(request)
+      const { password, token, callbackURL } = request.body
+      demandSafeCallback(callbackURL, floor)
+      if (token) throw refusal('deletion_token_unknown')
+      await core.accounts.delete(identity, password || undefined)
+      cookies.clear(reply, request, 'signed')
+      return { success: true as const, message: 'User deleted' }
+    },
+  )
+
+  door.get(
+    '/list-accounts',
+    {
+      schema: {
+        operationId: 'betterAuthListAccounts',
+        summary: 'The ways the caller can sign in: by password',
+        security: signedIn,
+        response: { 200: Type.Array(ref(LinkedAccount)) },
+      },
+    },
+    async request => [toLinkedAccount((await credentials.identify(request)).account)],
+  )
+}
