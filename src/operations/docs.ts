@@ -21,11 +21,14 @@ const contentSecurityPolicy = [
   "connect-src 'self'",
 ].join('; ')
 
+/** A page without https gains nothing by these, and a browser says so in its console. */
+const onlyForHttps = ['cross-origin-opener-policy', 'origin-agent-cluster']
+
 const description = `One store of accounts, sessions and background profiles, spoken to in several HTTP dialects.
 
 An account made through one door works through every other, and so does every credential. Every answer carries \
-\`x-request-id\`. Whatever no door answers is \`application/problem+json\` (RFC 9457): unknown paths, 404. More than a \
-hundred headers are 431 anywhere.`
+\`x-request-id\`. Whatever no door answers, an unknown path for one, is \`application/problem+json\` (RFC 9457). More than \
+a hundred headers are refused with 431 anywhere.`
 
 const tags = [
   { name: 'auth', description: 'The OAuth2-shaped bearer door: form login, refresh tokens, FastAPI-style errors.' },
@@ -63,9 +66,16 @@ export async function describeRoutes(app: FastifyInstance, settings: DocsSetting
 async function serveDocs(app: FastifyInstance): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    uiConfig: { persistAuthorization: true, displayRequestDuration: true, deepLinking: true },
+    // The other layout has a bar on top, with another product's name and a field to load any other document.
+    uiConfig: { layout: 'BaseLayout', persistAuthorization: true, displayRequestDuration: true, deepLinking: true },
     theme: { title: 'Gatehouse' },
     staticCSP: contentSecurityPolicy,
+    uiHooks: {
+      onRequest: async (request, reply) => {
+        if (request.protocol === 'https') return
+        for (const header of onlyForHttps) reply.removeHeader(header)
+      },
+    },
   })
   serveDocument(app, '/openapi.json', 'application/json; charset=utf-8', () => JSON.stringify(app.swagger()))
   serveDocument(app, '/openapi.yaml', 'application/yaml; charset=utf-8', () => openapiYaml(app))

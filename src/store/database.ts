@@ -121,13 +121,13 @@ function framesOf({ stack = '', message }: Error): string[] {
 /** The code that tells that a statement failed for the infrastructure's sake and not its own; undefined: for its own. */
 function unavailableReason(error: unknown): string | undefined {
   if (error instanceof DatabaseUnavailable) return error.reason
-  const { code, routine } = (error ?? {}) as { code?: unknown; routine?: unknown }
+  const { code } = (error ?? {}) as { code?: unknown }
   if (typeof code !== 'string') return undefined
-  if (!isSqlState(code)) return /^(CONNECT|ERR_|E[A-Z]+$)/.test(code) ? code : undefined
+  if (!isSqlState(code)) return /^(CONNECT|E[A-Z]+$|ERR_(STREAM|SOCKET|SSL|TLS))/.test(code) ? code : undefined
   // 08 connection, 53 resources, 57 operator, 58 system, XX internal; the rest: lock timeout, read-only (a demoted
-  // primary), serialisation, deadlock, a prepared statement that went away or whose result changed its type.
+  // primary), serialisation, deadlock, a preparation that went stale again and again.
   const passing = /^(08|53|57|58|XX)/.test(code) || ['55P03', '25006', '40001', '40P01', '26000'].includes(code)
-  return passing || routine === 'RevalidateCachedQuery' ? code : undefined
+  return passing || isStale(error) ? code : undefined
 }
 
 /** EPIPE has five capitals too, but no SQLSTATE begins like a word. */
@@ -235,15 +235,43 @@ function parsed(url: string, settings: object): Sql {
   }
 }
 
+/**
+ * What Postgres says when a prepared statement is gone, or its tables have changed under it: nothing of it was done yet.
+ * The driver would then repeat it by itself, and in a pipeline give the rows of the next statement to the one it repeats, so
+ * it may not see by which `routine` it knows them. The pool repeats them instead, on another connection.
+ */
+const staleRoutines = ['FetchPreparedStatement', 'RevalidateCachedQuery', 'transformAssignedExpr']
+const isStale = (error: unknown) => staleRoutines.includes((error as { raisedIn?: string }).raisedIn ?? '')
+
+Object.defineProperty(postgres.PostgresError.prototype, 'routine', {
+  set(this: { raisedIn?: string }, routine: string) {
+    this.raisedIn = routine
+  },
+})
+
+/**
+ * A parameter as the driver sends it without a thought of its own. Where its own serialisers throw in a pipeline, it goes on
+ * as if the statement had been sent, and every later answer goes to the wrong one; and they make `f` of a `t` they made.
+ */
+function toText(parameter: unknown): string | null {
+  if (typeof parameter === 'string' || parameter === null) return parameter
+  if (typeof parameter === 'number' || typeof parameter === 'bigint' || typeof parameter === 'boolean')
+    return String(parameter)
+  if (parameter instanceof Date) return parameter.toISOString()
+  if (parameter instanceof Uint8Array) return `\\x${Buffer.from(parameter).toString('hex')}`
+  throw new TypeError(`A parameter cannot be of type ${typeof parameter}.`)
+}
+
 type Call = {
   text: string
-  parameters: unknown[]
+  parameters: (string | null)[]
   asArrays: boolean
   resolve: (rows: unknown) => void
   reject: (error: unknown) => void
   /** In sweeps: when it was asked for, and when it was sent. */
   born: number
   sent: number
+  repeated: boolean
 }
 
 type Lane = Connection & {
@@ -303,11 +331,11 @@ function createPool(url: string, options: DatabaseOptions) {
   let now = 0
   let sweeper: NodeJS.Timeout | undefined
 
-  const run = (text: string, parameters: unknown[], asArrays: boolean): Promise<unknown> => {
+  const run = (text: string, parameters: (string | null)[], asArrays: boolean): Promise<unknown> => {
     const refusal = refuses()
     if (refusal !== undefined) return Promise.reject(new DatabaseUnavailable(refusal))
     return new Promise((resolve, reject) => {
-      const call = { text, parameters, asArrays, resolve, reject, born: now, sent: now }
+      const call = { text, parameters, asArrays, resolve, reject, born: now, sent: now, repeated: false }
       outstanding += 1
       sweeper ??= setInterval(sweep, tickMs)
       const lane = waiting.length === 0 ? pick() : undefined
@@ -337,7 +365,7 @@ function createPool(url: string, options: DatabaseOptions) {
     lane.calls.add(call)
     call.sent = now
     // Prepared on every path. `simple` would otherwise be on where there are no parameters, and nothing be prepared.
-    const query = lane.sql.unsafe(call.text, call.parameters as never[], { prepare: true, simple: false } as never)
+    const query = lane.sql.unsafe(call.text, call.parameters, { prepare: true, simple: false } as never)
     Object.assign(query, { strings: interned(call.text) })
     const answer: PromiseLike<unknown> = call.asArrays ? query.values() : query
     answer.then(
@@ -348,12 +376,20 @@ function createPool(url: string, options: DatabaseOptions) {
       },
       error => {
         if (!lane.calls.delete(call)) return
+        if (isStale(error) && !call.repeated) return repeat(call)
         const reason = unavailableReason(error)
         call.reject(reason === undefined ? error : new DatabaseUnavailable(reason))
-        if (reason !== undefined) judge(lane, reason)
+        judge(lane, error, reason)
         settled(lane)
       },
     )
+  }
+
+  /** Once, on a new connection: nothing of it was done, and what is stale on one of those that are open is so on all. */
+  function repeat(call: Call) {
+    call.repeated = true
+    waiting.unshift(call)
+    for (const lane of [...lanes, ...leaving]) leave(lane, 'CONNECTION_CLOSED')
   }
 
   /** The driver remembers for ever, by identity, the text of each statement that failed: so one array a text, not a failure. */
@@ -370,12 +406,12 @@ function createPool(url: string, options: DatabaseOptions) {
     if (!lane) return
     lane.stalled = false
     if (waiting.length > 0) pump()
-    if (lane.state === 'leaving' && lane.calls.size === 0) void end(lane)
+    if (lane.state === 'leaving') leave(lane, 'CONNECTION_CLOSED')
   }
 
-  /** Whether the connection can stay after such a failure. */
-  function judge(lane: Lane, reason: string) {
-    if (!isSqlState(reason)) lose(lane, reason)
+  /** Whether the connection can stay after such a failure. What did not come from the server leaves it in an unknown state. */
+  function judge(lane: Lane, error: unknown, reason = 'CONNECTION_CLOSED') {
+    if (!(error instanceof postgres.PostgresError)) lose(lane, reason)
     if (reason !== '25006') return
     // A primary that became a standby keeps its connections; a new one may find the new primary, at the pace of failures.
     failures = Math.max(failures, 3)
@@ -435,14 +471,15 @@ function createPool(url: string, options: DatabaseOptions) {
     pump()
   }
 
-  /** Takes the connection out of service, and lets what it carries end. */
+  /** Takes the connection out of service, and ends it when what it carries has. */
   function leave(lane: Lane, reason: string) {
-    if (lane.state !== 'open') return
-    lane.state = 'leaving'
-    leaving.add(lane)
-    lanes.splice(lanes.indexOf(lane), 1)
-    if (lane.calls.size === 0) void end(lane)
-    recover(reason)
+    if (lane.state === 'open') {
+      lane.state = 'leaving'
+      leaving.add(lane)
+      lanes.splice(lanes.indexOf(lane), 1)
+      recover(reason)
+    }
+    if (lane.state === 'leaving' && lane.calls.size === 0) void end(lane)
   }
 
   async function end(lane: Lane) {
@@ -527,9 +564,10 @@ function createPool(url: string, options: DatabaseOptions) {
   const client = {
     options: codecs,
     unsafe: (text: string, parameters: unknown[] = []) => ({
-      values: () => run(text, parameters, true),
+      values: () => run(text, parameters.map(toText), true),
       // biome-ignore lint/suspicious/noThenProperty: drizzle awaits what postgres.js returns, which runs when it is awaited
-      then: (...handlers: Parameters<Promise<unknown>['then']>) => run(text, parameters, false).then(...handlers),
+      then: (...handlers: Parameters<Promise<unknown>['then']>) =>
+        run(text, parameters.map(toText), false).then(...handlers),
     }),
     begin: transactionRefused,
   }
@@ -541,19 +579,13 @@ async function transactionRefused(): Promise<never> {
   throw new Error('Transactions are not offered: a write is one statement.')
 }
 
-type Codecs = { parsers: object; serializers: Record<string, (value: unknown) => unknown> }
+type Codecs = { parsers: object; serializers: Record<string, (text: unknown) => unknown> }
 
-/**
- * Gives the driver drizzle's codecs. When a prepared statement went stale, postgres.js prepares it again, which is safe since
- * nothing ran; but it serialises the parameters a second time, and its boolean `t` becomes `f`. So text stays as it is.
- */
+/** Gives the driver drizzle's parsers; what is sent is text already. */
 function adopt(sql: Sql, codecs: Codecs) {
   const options = sql.options as unknown as Codecs
   Object.assign(options.parsers, codecs.parsers)
-  Object.assign(options.serializers, codecs.serializers)
-  for (const [type, serialize] of Object.entries(options.serializers)) {
-    options.serializers[type] = value => (typeof value === 'string' ? value : serialize(value))
-  }
+  for (const type of Object.keys(options.serializers)) options.serializers[type] = text => text
 }
 
 // ---------------------------------------------------------------------------------------------------------- PGlite

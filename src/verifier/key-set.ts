@@ -77,12 +77,13 @@ export function createKeySet(options: KeySetOptions) {
     /** The key of that name, or undefined where the issuer publishes none. Throws keys_unavailable. */
     async find(kid: string): Promise<VerifyingKey | undefined> {
       const age = clock() - loadedAt
-      const isKnownOutage = failures > 0 && keys.has(kid)
-      if (age >= freshFor && !isKnownOutage) await refresh()
+      const isHeld = keys.has(kid) && age <= freshFor + longestOutage
+      // Who waits for a set that is no longer fresh waits once: in an outage what is held is used at once.
+      if (age >= freshFor && !(isHeld && failures > 0)) await refresh()
       else if (age >= freshFor * 0.75) void refresh()
       const key = keys.get(kid) ?? (await refresh().then(() => keys.get(kid)))
-      const isOutage = clock() - loadedAt > freshFor + longestOutage || (key === undefined && failures > 0)
-      if (isOutage) throw new TokenRefused('keys_unavailable')
+      const isTooOld = clock() - loadedAt > freshFor + longestOutage
+      if (isTooOld || (key === undefined && failures > 0)) throw new TokenRefused('keys_unavailable')
       return key
     },
   }

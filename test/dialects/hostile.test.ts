@@ -1,7 +1,7 @@
 /** What nobody should send, at every route of every door: refused in the door's own words, and never with an error of ours. */
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { startApp } from '../helpers/app.js'
@@ -54,6 +54,7 @@ async function send(t: Test, method: string, url: string, sent: Sent = {}): Prom
   if (internals.test(answer.text)) t.fail(`${name} tells of what we are made of: ${answer.text}`)
   t.match(answer.headers, securityHeaders, name)
   if (!answer.headers.etag) t.match(answer.headers, { 'cache-control': 'no-store', pragma: 'no-cache' }, name)
+  if (answer.text !== '') t.match(answer.headers['content-type'], /json; charset=utf-8$/, name)
   const door = doorOf(new URL(url, 'http://x').pathname)
   if (answer.status >= 400 && door) t.ok(isErrorOf(door, answer.body), `${name} ${answer.text}`)
   return answer
@@ -504,7 +505,12 @@ const { port } = app.server.address() as AddressInfo
 type RawAnswer = { status: number; headers: http.IncomingHttpHeaders; text: string }
 
 /** Over a socket, with the address and the headers as they are. */
-const request = (method: string, path: string, headers: http.OutgoingHttpHeaders | string[] = {}): Promise<RawAnswer> =>
+const request = (
+  method: string,
+  path: string,
+  headers: http.OutgoingHttpHeaders | string[] = {},
+  chunks: string[] = [],
+): Promise<RawAnswer> =>
   new Promise((resolve, reject) => {
     const sent = http.request({
       host: '127.0.0.1',
@@ -520,6 +526,7 @@ const request = (method: string, path: string, headers: http.OutgoingHttpHeaders
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
     })
     sent.on('error', reject)
+    for (const chunk of chunks) sent.write(chunk)
     sent.end()
   })
 
@@ -626,6 +633,28 @@ t.test('addresses that cannot be decoded, or are too long, name nothing', async 
   t.equal((await request('GET', `/auth/me?x=${'y'.repeat(20_000)}`, who)).status, 431)
 })
 
+t.test('a body too large is refused before it has come', async t => {
+  for (const path of ways) {
+    const announced = await announce(path, 10_485_760)
+    t.match(announced, /^HTTP\/1\.1 413 /, path)
+    const chunked = await request('POST', path, { 'content-type': 'application/json' }, Array(5).fill(' '.repeat(4096)))
+    t.equal(chunked.status, 413, path)
+    t.notMatch(chunked.text, internals)
+  }
+})
+
+/** The answer to a body of which nothing ever comes but its length. */
+const announce = (path: string, length: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('data', data => resolve(String(data)))
+    socket.on('data', () => socket.destroy())
+    socket.on('error', reject)
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`,
+    )
+  })
+
 t.test('too many headers, or too long ones', async t => {
   const flood = (count: number) => Array.from({ length: count }, (_, index) => [`x-${index}`, '1']).flat()
   const words: [string, object][] = [
@@ -653,4 +682,55 @@ t.test('too many headers, or too long ones', async t => {
   const two = await request('GET', '/auth/me', ['host', 'x', 'authorization', 'Bearer x', 'authorization', 'Bearer y'])
   t.ok([400, 401].includes(two.status))
   t.equal((await fetch(`${serverUrl}/livez`)).status, 200, 'and it is still there')
+})
+
+// ----------------------------------------------------------------------------------------------- What is our own fault
+
+const everyRequest = async () => {
+  const person = await signedIn()
+  const { headers } = person
+  const routes = protectedRoutes.map(({ url }) => ({ method: 'GET', url: url(person), sent: { headers } }))
+  const entries = entrances.map(({ url, ask, way }) => ({
+    method: 'POST',
+    url,
+    sent: { json: ask(way === 'login' ? person : newPerson()) },
+  }))
+  return [...entries, ...routes]
+}
+
+t.test('a fault of ours is 500 in the door’s own words, and nothing more is said', async t => {
+  const requests = await everyRequest()
+  await database.db.execute(sql`alter table accounts rename to accounts_away`)
+  for (const { method, url, sent } of requests) {
+    const { status, text, body, headers } = await knock(method, url, sent)
+    t.equal(status, 500, url)
+    t.ok(isErrorOf(doorOf(url) ?? 'profile', body), text)
+    t.notMatch(text, internals)
+    t.match(headers, { ...securityHeaders, 'cache-control': 'no-store' })
+  }
+  await database.db.execute(sql`alter table accounts_away rename to accounts`)
+  for (const { method, url, sent } of requests) t.ok((await knock(method, url, sent)).status < 300, `${url} again`)
+})
+
+// The last one: it leaves no database.
+t.test('a database that is away signs nobody out, at no route', async t => {
+  const { headers: who } = await signedIn()
+  const requests = await everyRequest()
+  const guarded = operations
+    .filter(({ url }) => !ways.includes(url))
+    .map(({ method, url }) => ({ method, url, sent: { json: method === 'GET' ? undefined : {}, headers: who } }))
+  await database.close()
+  for (const { method, url, sent } of [...requests, ...guarded]) {
+    const { status, text, body, headers } = await knock(method, url, sent)
+    if (status < 300) {
+      t.match(url, /\/(ok|ping|jwks)$/, 'only what asks nothing of it goes on')
+      continue
+    }
+    const isTokenNeeded = url === '/auth/refresh'
+    t.equal(status, isTokenNeeded ? 422 : url.startsWith('/codvid-ai') ? 500 : 503, `${method} ${url}`)
+    t.ok(isErrorOf(doorOf(url) ?? 'profile', body), text)
+    t.notMatch(text, internals)
+    if (!isTokenNeeded) t.match(headers['retry-after'], /^\d+$/, `${method} ${url}`)
+    t.notOk('www-authenticate' in headers)
+  }
 })

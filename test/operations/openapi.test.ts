@@ -79,13 +79,15 @@ function toPointer(part: string): string {
   return part.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
+function toTemplate(url: string): string {
+  return url.replace(/:(\w+)/g, '{$1}')
+}
+
 t.test('every route is in it, but for those that are hidden on purpose', async t => {
   const [hidden, shown] = [routes.filter(({ schema }) => schema?.hide), routes.filter(({ schema }) => !schema?.hide)]
   const methodsOf = (route: RouteOptions) => [route.method].flat().filter(method => method !== 'HEAD')
 
-  const expected = shown.flatMap(route =>
-    methodsOf(route).map(method => `${method} ${route.url.replace(/:(\w+)/g, '{$1}')}`),
-  )
+  const expected = shown.flatMap(route => methodsOf(route).map(method => `${method} ${toTemplate(route.url)}`))
   t.ok(expected.length > 40, `${expected.length} operations`)
   t.strictSame(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [...expected].sort())
 
@@ -123,17 +125,21 @@ t.test('every operation is complete', async t => {
       const statuses = responses.map(({ status }) => Number(status))
       t.match(operation, { operationId: /^[a-z]\w+$/, summary: /^[A-Z].{5,}[^.]$/, tags: { length: 1 } })
       t.ok(
-        operation.security.flatMap(Object.keys).every(name => name in document.components.securitySchemes),
+        operation.security?.flatMap(Object.keys).every(name => name in document.components.securitySchemes),
         'its security is described',
       )
       for (const { status, response } of responses) {
         t.not(response.description, 'Default Response', `${status} says what it means`)
-        if (Number(status) >= 400) t.hasStrict(response.content, {}, `${status} has a body`)
+        if (Number(status) >= 400) t.ok(response.content, `${status} has a body`)
       }
       for (const parameter of operation.parameters ?? []) {
         t.ok(parameter.description, `${parameter.name} is described`)
         t.equal('example' in parameter, parameter.required, `${parameter.name}: an example only where it must be sent`)
       }
+
+      const route = routes.find(each => `${each.method} ${toTemplate(each.url)}` === `${method.toUpperCase()} ${path}`)
+      if (operation.requestBody)
+        t.equal(operation.requestBody.required, !route?.config?.emptyBody, 'must it have a body')
 
       const failureSchema = failureSchemas[tag]
       if (!failureSchema) return t.equal(tag, 'operations')
@@ -257,19 +263,16 @@ t.test('whatever is sent, the answer is a documented one', async t => {
   const validator = createValidator(document)
   for (const { path, method, operation, responses } of operations) {
     const faults: string[] = []
-    const answered = new Set<number>()
+    const answered: number[] = []
     for (const [kind, { headers = {}, ...request }] of await requestsTo(path, method, operation)) {
       const answer = await app.inject({ method: method.toUpperCase() as 'GET', headers, ...request })
-      answered.add(answer.statusCode)
+      answered.push(answer.statusCode)
       const documented = responses.find(({ status }) => status === String(answer.statusCode))
       const fault = documented ? differences(answer, documented, validator) : 'not documented'
       if (fault) faults.push(`${kind}: ${fault}: ${answer.statusCode} ${answer.body}`)
     }
-    t.strictSame(faults, [], `${method.toUpperCase()} ${path}: ${[...answered].sort().join(', ')}`)
-    t.ok(
-      [...answered].some(status => status < 300),
-      'it has succeeded, too',
-    )
+    t.strictSame(faults, [], `${method.toUpperCase()} ${path}: ${[...new Set(answered)].sort().join(', ')}`)
+    t.ok((answered.at(-1) ?? 0) < 300, 'the example of the document succeeds')
   }
 })
 
@@ -320,6 +323,11 @@ async function requestsTo(path: string, method: string, operation: Operation): P
     for (const payload of ['{', '{"a":1,"a":2}', `{"a":"${'x'.repeat(17_000)}"}`, '[]', '{}', ''])
       wrong.push([`the body ${payload.slice(0, 14)}`, { url, payload, headers: json }])
   }
+  if ('431' in operation.responses)
+    wrong.push([
+      'many headers',
+      { url, headers: Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`h${n}`, '1'])) },
+    ])
   const [unlucky, lucky] = [await makePerson(operation, example), await makePerson(operation, example)]
   return [
     ['nothing right', { ...good }],

@@ -167,7 +167,9 @@ async function afflict(fault: string, cause: () => Promise<unknown>): Promise<vo
   await cause()
   await sleep(recoveryMs + 1000)
   const after = rateOfLast(1000)
-  console.log(`measured: ${fault}: ${Math.round(before)} answers/s before, ${Math.round(after)}/s in the third second after`)
+  console.log(
+    `measured: ${fault}: ${Math.round(before)} answers/s before, ${Math.round(after)}/s in the third second after`,
+  )
   if (after < before / 2) violations.push(`${fault}: ${Math.round(after)}/s, of ${Math.round(before)}/s before`)
 }
 

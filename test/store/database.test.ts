@@ -249,6 +249,31 @@ t.test('Postgres, troubled', onPostgres, async t => {
     t.strictSame(rowsOf(await put()), [{ id: 2, sure: true, extra: null }], 'a plan whose rows have changed')
   })
 
+  t.test('every answer goes to who asked, whatever happens to the preparations', async t => {
+    const { db } = await open(t, { url, maxConnections: 2 })
+    await admin.unsafe('create table shapes as select 1 as side')
+    const statements = [
+      (who: string) => sql`select ${who}::text as who`,
+      (who: string) => sql`select ${who}::text as who, 2 as two`,
+      (who: string) => sql`select ${who}::text as who, * from shapes`,
+    ]
+    let refused = 0
+    for (let round = 0; round < 40; round += 1) {
+      const names = Array.from({ length: 30 }, (_, index) => `${round}/${index}`)
+      const asked = names.map((name, index) => db.execute(statements[index % 3]?.(name) ?? sql``).then(rowsOf))
+      if (round % 2 === 0) {
+        const senseless = failureOf(db.execute(sql`select ${sql.param(undefined)}::text as who`))
+        senseless.then(error => (refused += error.cause instanceof TypeError ? 1 : 0)).catch(t.fail)
+      }
+      if (round % 3 === 0) asked.push(db.execute(sql`deallocate all`).then(rowsOf))
+      if (round % 5 === 0) await admin.unsafe(`alter table shapes add column c${round} text`)
+      const answers = await Promise.all(asked)
+      const heard = answers.slice(0, names.length).map(([row]) => row?.who)
+      if (heard.join() !== names.join()) t.strictSame(heard, names)
+    }
+    t.equal(refused, 20, 'what cannot be sent is refused before it is')
+  })
+
   t.test('a server that became read-only is left for another connection', async t => {
     const { db } = await open(t, { url, maxConnections: 1 })
     const put = () => db.execute(sql`update notes set sure = false`)

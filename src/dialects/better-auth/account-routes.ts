@@ -1,5 +1,4 @@
 /** The signed-in person's account and password. */
-import { Type } from 'typebox'
 import { readDevice } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
@@ -9,7 +8,7 @@ import { Failure, refusal, refused } from './errors.js'
 import {
   Deleted,
   Deletion,
-  LinkedAccount,
+  LinkedAccountList,
   PasswordChange,
   PasswordChanged,
   PasswordProof,
@@ -34,7 +33,10 @@ export function accountRoutes(door: Door, floor: Floor): void {
         security: signedIn,
         consumes: ['application/json'],
         body: ref(UserPatch),
-        response: { 200: ref(Status), ...failures(Failure, 'malformed_body', refused('email_fixed')) },
+        response: {
+          200: ref(Status),
+          ...failures(Failure, 'malformed_body', refused('email_fixed'), refused('nothing_to_update')),
+        },
       },
     },
     async (request, reply) => {
@@ -147,7 +149,7 @@ export function accountRoutes(door: Door, floor: Floor): void {
         operationId: 'betterAuthListAccounts',
         summary: 'The ways the caller can sign in: by password',
         security: signedIn,
-        response: { 200: Type.Array(ref(LinkedAccount)) },
+        response: { 200: ref(LinkedAccountList) },
       },
     },
     async request => [toLinkedAccount((await credentials.identify(request)).account)],

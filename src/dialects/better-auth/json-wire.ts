@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox'
 import type { Background, Pass, Profile } from '../../core/index.js'
 import { ref } from '../../http/openapi.js'
-import { Moment, Name, NewPassword, SessionToken, toUser, Url, User } from './wire.js'
+import { Moment, Name, NewPassword, SessionToken, toUser, Url, User, user } from './wire.js'
 
 const UserId = Type.String({ format: 'uuid', examples: ['0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11'] })
 const Email = Type.String({ minLength: 1, maxLength: 320, examples: ['user@example.com'] })
@@ -78,6 +78,16 @@ export const Login = Type.Object(
   { $id: 'Login', examples: [{ email: 'user@example.com', password: 'SecurePassword123!' }] },
 )
 
+const token = 'u2fN3mEo1xJb0v8Tq5kYc7sWz4rHd6gLpA9iXeVtMnQ'
+const openedExample = {
+  userId: user.id,
+  token,
+  accessToken: 'eyJhbGciOi…',
+  accessTokenExpiresAt: '2026-11-21T10:30:00.000Z',
+  refreshToken: 'eyJhbGciOi…',
+  user,
+}
+
 const opened = {
   userId: UserId,
   token: SessionToken,
@@ -89,7 +99,11 @@ const opened = {
 
 export const Registered = Type.Object(
   { message: Type.String({ examples: ['User registered successfully'] }), ...opened },
-  { $id: 'Registered' },
+  {
+    $id: 'Registered',
+    description: 'Made, and signed in. Sets the cookie session_token.',
+    examples: [{ message: 'User registered successfully', ...openedExample }],
+  },
 )
 
 export const LoggedIn = Type.Object(
@@ -100,12 +114,20 @@ export const LoggedIn = Type.Object(
     ),
     ...opened,
   },
-  { $id: 'LoggedIn' },
+  {
+    $id: 'LoggedIn',
+    description: 'Signed in. Sets the cookie session_token.',
+    examples: [{ message: 'Login successful', ...openedExample }],
+  },
 )
 
 export const LoggedOut = Type.Object(
   { message: Type.String({ examples: ['Logged out successfully'] }) },
-  { $id: 'LoggedOut' },
+  {
+    $id: 'LoggedOut',
+    description: 'Signed out. Expires the cookies.',
+    examples: [{ message: 'Logged out successfully' }],
+  },
 )
 
 export const Signup = Type.Object(
@@ -130,7 +152,11 @@ export const Signin = Type.Object(
 
 export const SignupDone = Type.Object(
   { success: Type.Literal(true), user_id: UserId, session_token: SessionToken },
-  { $id: 'SignupDone' },
+  {
+    $id: 'SignupDone',
+    description: 'Made, and signed in.',
+    examples: [{ success: true, user_id: user.id, session_token: token }],
+  },
 )
 
 const MaybeOneOf = <const T extends readonly string[]>(...values: T) =>
@@ -141,7 +167,11 @@ const BackgroundProfile = Type.Object(
     software_level: MaybeOneOf('beginner', 'intermediate', 'advanced'),
     hardware_background: MaybeOneOf('robotics', 'embedded systems', 'none', 'other'),
   },
-  { $id: 'BackgroundProfile', examples: [{ software_level: 'beginner', hardware_background: 'robotics' }] },
+  {
+    $id: 'BackgroundProfile',
+    description: 'The background by levels; null where only details were told.',
+    examples: [{ software_level: 'beginner', hardware_background: 'robotics' }],
+  },
 )
 
 export const SigninDone = Type.Object(
@@ -154,7 +184,18 @@ export const SigninDone = Type.Object(
       description: 'Null where there is none, or it is archived.',
     }),
   },
-  { $id: 'SigninDone' },
+  {
+    $id: 'SigninDone',
+    description: 'Signed in.',
+    examples: [
+      {
+        success: true,
+        user_id: user.id,
+        session_token: token,
+        background_profile: { software_level: 'beginner', hardware_background: 'robotics' },
+      },
+    ],
+  },
 )
 
 export const jsonComponents = [

@@ -1,16 +1,15 @@
 /** Who is signed in, and on which devices. */
-import { Type } from 'typebox'
 import { AuthError } from '../../core/errors.js'
 import { hasAmbiguousCookie } from '../../http/cookies.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
-import { InvalidRequest, missing } from '../../http/problem.js'
+import { InvalidRequest, type Issue, missing } from '../../http/problem.js'
 import { Failure, unless } from './errors.js'
 import {
   MaybeSession,
   Nothing,
   Revocation,
-  SessionObject,
+  SessionList,
   SessionQuery,
   Status,
   toCurrentSession,
@@ -18,6 +17,13 @@ import {
 } from './wire.js'
 
 const done = { status: true } as const
+
+const tooLong: Issue = {
+  in: 'query',
+  path: ['disableRefresh'],
+  rule: 'maxLength',
+  message: 'must NOT have more than 16 characters',
+}
 
 export function sessionRoutes(
   door: Door,
@@ -34,7 +40,7 @@ export function sessionRoutes(
           'Signed out is 200 with the body `null`; 401 only for a real but dead JWT, or always with BETTER_AUTH_STRICT_SESSION. The access token is the same one until it nears its expiry.',
         security: [...signedIn, {}],
         querystring: SessionQuery,
-        response: { 200: MaybeSession, ...failures(Failure, 'credential_invalid') },
+        response: { 200: MaybeSession, ...failures(Failure, tooLong, 'credential_invalid') },
       },
     },
     async (request, reply) => {
@@ -55,7 +61,7 @@ export function sessionRoutes(
         operationId: 'betterAuthListSessions',
         summary: 'The devices that are signed in',
         security: signedIn,
-        response: { 200: Type.Array(ref(SessionObject)) },
+        response: { 200: ref(SessionList) },
       },
     },
     async request => {

@@ -22,7 +22,10 @@ export const Name = Type.String({ maxLength: 200, examples: ['Ada'] })
 export const Url = Type.String({ maxLength: 2048, examples: ['/dashboard'] })
 const Image = Nullable({ maxLength: 2048, examples: ['https://example.com/ada.png'] })
 
-const user = {
+const token = 'u2fN3mEo1xJb0v8Tq5kYc7sWz4rHd6gLpA9iXeVtMnQ'
+
+/** What the examples tell of. */
+export const user = {
   id: '0197a0b4-6c1e-7cc3-9d7a-2f6a1f0c9a11',
   name: 'Ada',
   email: 'user@example.com',
@@ -42,8 +45,19 @@ export const User = Type.Object(
     createdAt: Moment,
     updatedAt: Moment,
   },
-  { $id: 'BetterAuthUser', examples: [user] },
+  { $id: 'BetterAuthUser', description: 'The account of the caller.', examples: [user] },
 )
+
+const session = {
+  id: '0197a0b4-7d2f-7aa1-8c3e-5b9d0e6f1c22',
+  token,
+  userId: user.id,
+  expiresAt: '2026-11-28T10:00:00.000Z',
+  createdAt: '2026-11-21T10:00:00.000Z',
+  updatedAt: '2026-11-21T10:00:00.000Z',
+  ipAddress: '203.0.113.7',
+  userAgent: 'Mozilla/5.0',
+}
 
 export const SessionObject = Type.Object(
   {
@@ -59,22 +73,22 @@ export const SessionObject = Type.Object(
     ipAddress: Type.String({ description: 'Empty where unknown.' }),
     userAgent: Type.String({ description: 'Empty where unknown.' }),
   },
-  {
-    $id: 'BetterAuthSession',
-    examples: [
-      {
-        id: '0197a0b4-7d2f-7aa1-8c3e-5b9d0e6f1c22',
-        token: 'u2fN3mEo1xJb0v8Tq5kYc7sWz4rHd6gLpA9iXeVtMnQ',
-        userId: user.id,
-        expiresAt: '2026-11-28T10:00:00.000Z',
-        createdAt: '2026-11-21T10:00:00.000Z',
-        updatedAt: '2026-11-21T10:00:00.000Z',
-        ipAddress: '203.0.113.7',
-        userAgent: 'Mozilla/5.0',
-      },
-    ],
-  },
+  { $id: 'BetterAuthSession', description: 'A device that is signed in.', examples: [session] },
 )
+
+export const SessionList = Type.Array(ref(SessionObject), {
+  $id: 'BetterAuthSessionList',
+  description: 'Every device that is signed in; the one used last comes first.',
+  examples: [[session]],
+})
+
+const current = {
+  session,
+  user,
+  accessToken: 'eyJhbGciOi…',
+  accessTokenExpiresAt: '2026-11-21T10:30:00.000Z',
+  refreshToken: null,
+}
 
 export const CurrentSession = Type.Object(
   {
@@ -87,22 +101,19 @@ export const CurrentSession = Type.Object(
     accessTokenExpiresAt: Moment,
     refreshToken: Type.Null({ description: 'Never told here: a script of the page could read it.' }),
   },
-  { $id: 'BetterAuthCurrentSession' },
+  { $id: 'BetterAuthCurrentSession', description: 'Who is signed in, and how.', examples: [current] },
 )
 
 /** Better Auth’s way of saying signed out. An object schema alone would turn null into `{}`, which its client takes for signed in. */
 export const MaybeSession = Type.Unsafe<Static<typeof CurrentSession> | null>({
   anyOf: [ref(CurrentSession), { type: 'null' }],
-  description: 'Signed out is null.',
+  description: 'Who is signed in, and how; signed out is null.',
+  examples: [current, null],
 })
 
 export const SessionQuery = Type.Object({
-  disableRefresh: Type.Optional(
-    Type.String({ maxLength: 16, description: '`true`: do not extend the session.', examples: ['true'] }),
-  ),
-  disableCookieCache: Type.Optional(
-    Type.String({ maxLength: 16, description: 'Accepted; there is no such cache.', examples: ['true'] }),
-  ),
+  disableRefresh: Type.Optional(Type.String({ maxLength: 16, description: '`true`: do not extend the session.' })),
+  disableCookieCache: Type.Optional(Type.String({ maxLength: 16, description: 'Accepted; there is no such cache.' })),
 })
 
 export const SignUp = Type.Object(
@@ -130,7 +141,10 @@ export const SignIn = Type.Object(
   { $id: 'BetterAuthSignIn', examples: [{ email: 'user@example.com', password: 'correct horse battery' }] },
 )
 
-export const SignedUp = Type.Object({ token: SessionToken, user: ref(User) }, { $id: 'BetterAuthSignedUp' })
+export const SignedUp = Type.Object(
+  { token: SessionToken, user: ref(User) },
+  { $id: 'BetterAuthSignedUp', description: 'Made, and signed in.', examples: [{ token, user }] },
+)
 
 export const SignedIn = Type.Object(
   {
@@ -139,7 +153,7 @@ export const SignedIn = Type.Object(
     url: Type.Optional(Type.String({ description: 'The callbackURL of the request.' })),
     user: ref(User),
   },
-  { $id: 'BetterAuthSignedIn' },
+  { $id: 'BetterAuthSignedIn', description: 'Signed in.', examples: [{ redirect: false, token, user }] },
 )
 
 /** Options of a provider's logout, which there is none of here; accepted and left alone. */
@@ -186,7 +200,7 @@ export const PasswordChange = Type.Object(
 
 export const PasswordChanged = Type.Object(
   { token: Nullable({ description: 'Of the new session, where there is one.' }), user: ref(User) },
-  { $id: 'BetterAuthPasswordChanged' },
+  { $id: 'BetterAuthPasswordChanged', description: 'It is changed.', examples: [{ token, user }] },
 )
 
 export const PasswordProof = Type.Object(
@@ -207,8 +221,22 @@ export const Deletion = Type.Object(
 
 export const Deleted = Type.Object(
   { success: Type.Literal(true), message: Type.String({ examples: ['User deleted'] }) },
-  { $id: 'BetterAuthDeleted' },
+  {
+    $id: 'BetterAuthDeleted',
+    description: 'It is deleted.',
+    examples: [{ success: true, message: 'User deleted' }],
+  },
 )
+
+const linked = {
+  id: user.id,
+  accountId: user.id,
+  providerId: 'credential',
+  userId: user.id,
+  createdAt: user.createdAt,
+  updatedAt: user.updatedAt,
+  scopes: [],
+}
 
 export const LinkedAccount = Type.Object(
   {
@@ -220,16 +248,34 @@ export const LinkedAccount = Type.Object(
     updatedAt: Moment,
     scopes: Type.Array(Type.String()),
   },
-  { $id: 'BetterAuthLinkedAccount' },
+  { $id: 'BetterAuthLinkedAccount', description: 'A way to sign in.', examples: [linked] },
 )
 
-export const Status = Type.Object({ status: Type.Literal(true) }, { $id: 'BetterAuthStatus' })
-export const Success = Type.Object({ success: Type.Literal(true) }, { $id: 'BetterAuthSuccess' })
-export const Ok = Type.Object({ ok: Type.Literal(true) }, { $id: 'BetterAuthOk' })
+export const LinkedAccountList = Type.Array(ref(LinkedAccount), {
+  $id: 'BetterAuthLinkedAccountList',
+  description: 'The ways to sign in: one.',
+  examples: [[linked]],
+})
+
+export const Status = Type.Object(
+  { status: Type.Literal(true) },
+  { $id: 'BetterAuthStatus', description: 'It is done.', examples: [{ status: true }] },
+)
+
+export const Success = Type.Object(
+  { success: Type.Literal(true) },
+  { $id: 'BetterAuthSuccess', description: 'It is done.', examples: [{ success: true }] },
+)
+
+export const Ok = Type.Object(
+  { ok: Type.Literal(true) },
+  { $id: 'BetterAuthOk', description: 'It answers.', examples: [{ ok: true }] },
+)
 
 export const components = [
   User,
   SessionObject,
+  SessionList,
   CurrentSession,
   SignUp,
   SignIn,
@@ -245,6 +291,7 @@ export const components = [
   Deletion,
   Deleted,
   LinkedAccount,
+  LinkedAccountList,
   Status,
   Success,
   Ok,

@@ -83,10 +83,13 @@ t.test('every part of the background is optional, and what nobody asked for is n
   for (const [name, data, expected] of cases) {
     const answer = await post('/register', { email: newEmail(), password, background_data: data, role: 'admin' })
     t.equal(answer.status, 201, name)
-    t.same(
-      await personalization(asBearer((answer.body as Opened).token)),
-      { betterAuthUserId: '(id)', ...expected },
-      name,
+    const bearer = asBearer((answer.body as Opened).token)
+    t.same(await personalization(bearer), { betterAuthUserId: '(id)', ...expected }, name)
+    const told = data !== undefined && Object.keys(data).length > 0
+    t.equal(
+      (await door.send('GET', '/api/user/profile', bearer)).status,
+      told ? 200 : 404,
+      `${name}: a profile or none`,
     )
   }
   const rows = await door.database.db.query.profiles.findMany({ columns: { softwareDetails: true } })

@@ -72,6 +72,11 @@ t.test('signed out is 200 and null, in JSON', async t => {
     ['a dead plain cookie', { cookie: `session_token=${'A'.repeat(43)}` }, [expiredPlain]],
     ['a tampered cookie', { cookie: tampered }, []],
     ['a cookie nobody made', { cookie: 'session_token=1' }, []],
+    [
+      'a cookie that came twice, each time another',
+      { cookie: `session_token=${'A'.repeat(43)}; session_token=${'B'.repeat(43)}` },
+      [expiredPlain],
+    ],
     ['a dead session token', bearer, []],
     ['a bearer of somebody else', asBearer('not-ours'), []],
     ['something with dots', asBearer('a.b.c'), []],
