@@ -1,6 +1,7 @@
 /**
- * Writes test/vectors/verifier from the keys that lie there: tokens a verifier of ours must take, and many it must refuse.
- * The same keys give the same bytes. With --check it only says whether the files are what it would write.
+ * Writes test/vectors/verifier from the keys that lie there: tokens a verifier of ours must take, and many it must refuse;
+ * and the programs of samples/verify into docs/verifying.md. The same keys give the same bytes. With --check it only says
+ * whether the files are what it would write.
  */
 import { createECDH, createHash, createHmac, createPrivateKey, type JsonWebKey, sign } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -809,11 +810,25 @@ function write(content: Json): string {
   return `{\n${members.join(',\n')}\n}\n`
 }
 
-export const files: Record<string, string> = { 'tokens.json': write(tokens), 'revocations.json': write(revocations) }
+/** A page with each program named by a comment, in the fenced block that follows it, as it is in its file. */
+const withSamples = (page: string): string =>
+  page.replace(
+    /(<!-- (samples\/[\w/.]+) -->\n\n```\w+\n).*?(```\n)/gs,
+    (_, head: string, name: string, tail: string) => head + readFileSync(new URL(name, top), 'utf8') + tail,
+  )
+
+const top = new URL('../', import.meta.url)
+
+/** What this script writes, by the file's path. */
+export const files: Record<string, string> = {
+  'test/vectors/verifier/tokens.json': write(tokens),
+  'test/vectors/verifier/revocations.json': write(revocations),
+  'docs/verifying.md': withSamples(readFileSync(new URL('docs/verifying.md', top), 'utf8')),
+}
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   for (const [name, content] of Object.entries(files)) {
-    const file = new URL(name, folder)
+    const file = new URL(name, top)
     if (!process.argv.includes('--check')) writeFileSync(file, content)
     else if (readFileSync(file, 'utf8') !== content) {
       process.stderr.write(`${name} is not what scripts/verifier-vectors.ts writes.\n`)

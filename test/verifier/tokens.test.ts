@@ -15,9 +15,9 @@ function verifierOf(name: string): Verifier {
   return verifier
 }
 
-t.test('the vectors are what their script writes', async t => {
+t.test('the vectors, and the programs in the page about verifying, are what their script writes', async t => {
   for (const [name, content] of Object.entries(files))
-    t.ok(readFileSync(new URL(`../vectors/verifier/${name}`, import.meta.url), 'utf8') === content, name)
+    t.ok(readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8') === content, name)
   // RFC 6979 appendix A.2.5, the message "sample" with SHA-256.
   const d = Buffer.from('c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721', 'hex')
   const r = 'efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716'

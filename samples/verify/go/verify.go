@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -22,8 +21,8 @@ type Verifier struct {
 	Audience string // "": a token that has an audience is refused
 	// Algorithm is the one that is expected, "ES256" or "HS256"; the token has no say in it.
 	Algorithm string
-	// FindKey leads from a kid to a key. For ES256 it looks it up in the issuer's JWK set, fetched and cached; for HS256 it
-	// is the shared secret, whatever the kid.
+	// FindKey leads from a kid to a key. For ES256 it looks it up in the issuer's JWK set, fetched and cached; for HS256
+	// it is the shared secret, whatever the kid.
 	FindKey func(kid string) (any, error)
 	Now     func() time.Time
 }
@@ -78,19 +77,10 @@ func (v Verifier) sound(claims jwt.MapClaims) bool {
 		(!hasNbf || second(nbf) >= 0)
 }
 
-// isFor: golang-jwt asks nothing of aud where no audience is given, and takes any array that holds it.
+// isFor: golang-jwt looks for the audience that is asked for, and asks nothing where none is.
 func (v Verifier) isFor(claims jwt.MapClaims) bool {
-	aud, present := claims["aud"]
-	if v.Audience == "" {
-		return !present
-	}
-	list, isList := aud.([]any)
-	return aud == v.Audience || isList && !slices.ContainsFunc(list, isNoText)
-}
-
-func isNoText(value any) bool {
-	_, isText := value.(string)
-	return !isText
+	_, present := claims["aud"]
+	return present == (v.Audience != "")
 }
 
 // second is a whole number of seconds until 2106, or -1.

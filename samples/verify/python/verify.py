@@ -15,8 +15,8 @@ def verify(token, find_key, *, algorithm, issuer, audience=None, now=time.time):
     """The claims of a good token. Raises jwt.InvalidTokenError.
 
     algorithm: the one that is expected, "ES256" or "HS256"; the token has no say in it.
-    find_key: from a kid to a key, or None. For ES256 look it up in the issuer's JWK set (jwt.PyJWKClient fetches and caches
-    it); for HS256 it is the shared secret, whatever the kid.
+    find_key: from a kid to a key, or None. For ES256 look it up in the issuer's JWK set (jwt.PyJWKClient fetches and
+    caches it); for HS256 it is the shared secret, whatever the kid.
     """
     if len(token) > 8192 or COMPACT.fullmatch(token) is None:  # PyJWT takes padding
         raise jwt.InvalidTokenError("form")

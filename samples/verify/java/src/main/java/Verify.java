@@ -34,8 +34,8 @@ public final class Verify {
 
   /**
    * @param audience null: a token that has an audience is refused
-   * @param keys for ES256 a JWSVerificationKeySelector of the issuer's JWK set, which JWKSourceBuilder.create(url) fetches
-   *     and caches; for HS256 a SingleKeyJWSKeySelector. Either says which algorithm is expected; the token has no say
+   * @param keys for ES256 a JWSVerificationKeySelector of the issuer's JWK set, which JWKSourceBuilder.create(url)
+   *     fetches and caches; for HS256 a SingleKeyJWSKeySelector. It says which algorithm is expected, not the token
    */
   public Verify(String issuer, String audience, JWSKeySelector<SecurityContext> keys, Clock clock) {
     this.audience = audience;
@@ -67,7 +67,7 @@ public final class Verify {
     return claims;
   }
 
-  /** The library answers a header of null with a NullPointerException, and no stranger's token may be a fault of ours. */
+  /** The library answers a header of null with a NullPointerException: a stranger's fault, and none of ours. */
   private static SignedJWT parse(String token) throws ParseException {
     try {
       return SignedJWT.parse(token);
@@ -76,7 +76,7 @@ public final class Verify {
     }
   }
 
-  /** Exactly alg, typ and kid, so no crit, jwk or jku; and one spelling, where the library's base64 passes over odd characters. */
+  /** Exactly alg, typ and kid, so no crit, jwk or jku; and one spelling: the library's base64 passes over odd characters. */
   private static boolean isOurForm(String token, SignedJWT jwt) throws ParseException {
     JWSHeader header = jwt.getHeader();
     return JSONObjectUtils.parse(header.getParsedBase64URL().decodeToString()).keySet().equals(HEADER)
