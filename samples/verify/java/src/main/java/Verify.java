@@ -76,7 +76,7 @@ public final class Verify {
     }
   }
 
-  /** Exactly alg, typ and kid, so no crit, jwk or jku; and one spelling: the library's base64 passes over odd characters. */
+  /** Exactly alg, typ and kid, so no crit, jwk or jku; and one spelling: the library's base64 passes over odd ones. */
   private static boolean isOurForm(String token, SignedJWT jwt) throws ParseException {
     JWSHeader header = jwt.getHeader();
     return JSONObjectUtils.parse(header.getParsedBase64URL().decodeToString()).keySet().equals(HEADER)
