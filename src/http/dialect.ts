@@ -109,7 +109,7 @@ function documentFailures(route: RouteOptions, dialect: Dialect): void {
   const statuses = [
     ...(schema.body ? [400, 413, 415] : []),
     ...(schema.security?.length ? [401] : []),
-    ...(route.method === 'GET' ? [] : [403]),
+    ...(isSafe(route.method) ? [] : [403]),
     429,
     500,
     503,
@@ -117,3 +117,6 @@ function documentFailures(route: RouteOptions, dialect: Dialect): void {
   schema.tags ??= [dialect.name]
   schema.response = { ...failures(dialect.errorSchema, ...statuses), ...(schema.response as object) }
 }
+
+/** Fastify shares the schema of a GET route with the HEAD route it adds. */
+const isSafe = (method: RouteOptions['method']): boolean => method === 'GET' || method === 'HEAD'
