@@ -24,15 +24,26 @@ export function usedMicros(pid: number): number {
 }
 
 /** How long the servers' core has been busy so far, with whatever, another guest of the host included. */
-export function coreBusyMicros(): number {
+export const coreBusyMicros = (): number => busyMicros(`cpu${serverCore}`)
+
+function busyMicros(name: string): number {
   const line = readFileSync('/proc/stat', 'utf8')
     .split('\n')
-    .find(text => text.startsWith(`cpu${serverCore} `))
+    .find(text => text.startsWith(`${name} `))
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (line ?? '')
-    .split(' ')
+    .split(/ +/)
     .slice(1)
     .map(Number)
   return (user + nice + system + irq + softirq + steal) * tickMicros
+}
+
+/** Waits until nearly nothing has run on any core for a second, or the deadline (of `performance.now()`) is over. */
+export async function waitForQuiet(deadline: number): Promise<void> {
+  while (performance.now() < deadline) {
+    const before = busyMicros('cpu')
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    if (busyMicros('cpu') - before < 100_000) return
+  }
 }
 
 /** Resident memory in megabytes (10⁶ bytes): now, and at its highest. */

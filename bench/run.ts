@@ -1,6 +1,6 @@
 /**
- * Measures Gatehouse beside others, on a Postgres of its own: `npx tsx bench/run.ts [scenario…] [--seconds N] [--rounds N]`,
- * after `npm run build`. Writes Markdown to standard output and what it is doing to standard error.
+ * Measures Gatehouse beside others, on a Postgres of its own: `npx tsx bench/run.ts [scenario…] [--seconds N] [--rounds N]
+ * [--patience MINUTES]`, after `npm run build`. Writes Markdown to standard output and what it is doing to standard error.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -12,11 +12,16 @@ import { type Run, scenarios } from './scenarios.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '8' }, rounds: { type: 'string', default: '5' } },
+  options: {
+    seconds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '5' },
+    patience: { type: 'string', default: '0' },
+  },
 })
 const names = positionals.length > 0 ? positionals : Object.keys(scenarios)
-const seconds = within('seconds', values.seconds, 60)
-const rounds = within('rounds', values.rounds, 20)
+const seconds = within('seconds', values.seconds, [1, 60])
+const rounds = within('rounds', values.rounds, [1, 20])
+const patience = within('patience', values.patience, [0, 60])
 const limitMinutes = 90
 
 const stops: (() => Promise<void>)[] = []
@@ -39,7 +44,8 @@ process.exit()
 async function measure(postgres: Cluster): Promise<void> {
   const keep = (stop: () => Promise<void>) => void stops.push(stop)
   const progress = (line: string) => void process.stderr.write(`${line}\n`)
-  const run: Run = { cluster: postgres, keep, seconds, rounds, progress }
+  const patientUntil = performance.now() + patience * 60_000
+  const run: Run = { cluster: postgres, keep, seconds, rounds, patientUntil, progress }
   const chosen = names.map(name => [name, scenarioOf(name)] as const)
   console.log(`${await describeMachine(postgres)}\n`)
   for (const [name, scenario] of chosen) {
@@ -79,10 +85,10 @@ function git(...args: string[]): string {
   }
 }
 
-function within(name: string, text: string, most: number): number {
+function within(name: string, text: string, [least, most]: [number, number]): number {
   const value = Number(text)
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value
-  process.stderr.write(`--${name} must be a whole number from 1 to ${most}\n`)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  process.stderr.write(`--${name} must be a whole number from ${least} to ${most}\n`)
   process.exit(2)
 }
 

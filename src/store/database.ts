@@ -244,6 +244,7 @@ const staleRoutines = ['FetchPreparedStatement', 'RevalidateCachedQuery', 'trans
 const isStale = (error: unknown) => staleRoutines.includes((error as { raisedIn?: string }).raisedIn ?? '')
 
 Object.defineProperty(postgres.PostgresError.prototype, 'routine', {
+  configurable: true,
   set(this: { raisedIn?: string }, routine: string) {
     this.raisedIn = routine
   },

@@ -94,11 +94,11 @@ async function migrateUrl(url: string, folder: string, journal: JournalEntry[]) 
   try {
     return await Promise.race([work(), lost])
   } catch (error) {
-    if (error instanceof MigrationFailed) throw error
-    throw new MigrationFailed(`Postgres at ${placeOf(client)} ${troubleOf(safeErrorFields(error).code)}.`)
+    const { code } = safeErrorFields(error)
+    if (error instanceof MigrationFailed || code === undefined) throw error
+    throw new MigrationFailed(`Postgres at ${placeOf(client)} ${troubleOf(code)}.`)
   } finally {
     // The lock ends with its session.
-    lost.catch(() => {})
     await client.end({ timeout: 1 })
     connection.destroy()
   }
@@ -152,10 +152,11 @@ function failureOf(error: unknown, journal: JournalEntry[], folder: string): str
     key => cause?.[key] ?? [],
   )
   const about = names.length > 0 ? ` on ${names.join(', ')}` : ''
-  return `Migration ${journal[place]?.tag ?? '(unknown)'} failed with ${safeErrorFields(error).code ?? 'an error'}${about}.`
+  const what = journal[place] ? `Migration ${journal[place].tag}` : 'Migrating'
+  return `${what} failed with ${safeErrorFields(error).code ?? 'an error'}${about}.`
 }
 
-function troubleOf(code = 'unknown'): string {
+function troubleOf(code: string): string {
   if (code === '28P01' || code === '28000') return `refuses this user or password (${code})`
   if (code === '3D000') return `has no such database (${code})`
   return `is not available (${code})`

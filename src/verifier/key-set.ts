@@ -6,7 +6,6 @@ import { TokenRefused } from './refused.js'
 
 export type KeySetOptions = {
   url: URL
-  algorithms: ReadonlySet<string>
   signal: AbortSignal
   onProblem(problem: Error): void
   /** Milliseconds of a clock that nobody sets. */
@@ -28,7 +27,7 @@ const largest = 64 * 1024
 export type KeySet = ReturnType<typeof createKeySet>
 
 export function createKeySet(options: KeySetOptions) {
-  const { url, algorithms, signal, onProblem, clock = () => performance.now() } = options
+  const { url, signal, onProblem, clock = () => performance.now() } = options
   let keys: ReadonlyMap<string, VerifyingKey> = new Map()
   let etag: string | undefined
   let loadedAt = Number.NEGATIVE_INFINITY
@@ -65,7 +64,7 @@ export function createKeySet(options: KeySetOptions) {
     const answer = await download(url, { headers, deadline, largest, signal })
     if (answer.status !== 304 || etag === undefined) {
       if (answer.status !== 200) throw new Error(`status ${answer.status}`)
-      const fetched = publicKeysOf(parseObject(answer.body), algorithms)
+      const fetched = publicKeysOf(parseObject(answer.body))
       if (fetched === undefined) throw new Error('not a JWK set')
       keys = fetched
       etag = answer.headers.get('etag') ?? undefined

@@ -34,7 +34,7 @@ export function secretKey(secret: unknown): VerifyingKey {
 }
 
 /** The public keys of a JWK set (RFC 7517 section 5) by their `kid`; undefined where it is not one. */
-export function publicKeysOf(set: JsonObject | undefined, algorithms: ReadonlySet<string>) {
+export function publicKeysOf(set: JsonObject | undefined) {
   if (!Array.isArray(set?.keys)) return undefined
   const keys = new Map<string, VerifyingKey>()
   const names = new Set<string>()
@@ -42,7 +42,7 @@ export function publicKeysOf(set: JsonObject | undefined, algorithms: ReadonlySe
     if (!isObject(jwk) || typeof jwk.kid !== 'string') continue
     const { kid } = jwk
     // A name that two keys share is no name (RFC 7517 section 4.5: they SHOULD differ): neither is used.
-    const key = names.has(kid) ? undefined : publicKey(jwk, algorithms)
+    const key = names.has(kid) ? undefined : publicKey(jwk)
     names.add(kid)
     if (key) keys.set(kid, key)
     else keys.delete(kid)
@@ -63,9 +63,9 @@ const forms = {
 const isPublicAlgorithm = (alg: unknown): alg is PublicAlgorithm => typeof alg === 'string' && Object.hasOwn(forms, alg)
 
 /** A key that says what it is for and is of that form, or undefined: an odd key in a set is passed over (RFC 7517 section 5). */
-function publicKey(jwk: JsonObject, algorithms: ReadonlySet<string>): VerifyingKey | undefined {
+function publicKey(jwk: JsonObject): VerifyingKey | undefined {
   const { alg, use, kty, crv } = jwk
-  if (use !== 'sig' || !isPublicAlgorithm(alg) || !algorithms.has(alg)) return undefined
+  if (use !== 'sig' || !isPublicAlgorithm(alg)) return undefined
   const form = forms[alg]
   // A private member in a published key (RFC 7518 sections 6.2.2, 6.3.2, 6.4): whoever can read it can sign.
   if (kty !== form.kty || crv !== form.crv || 'd' in jwk || 'k' in jwk) return undefined

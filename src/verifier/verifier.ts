@@ -112,9 +112,7 @@ function keysOf(options: VerifierOptions, signal: AbortSignal, onProblem: (probl
   const isUsable = algorithms.size > 0 && usable.some(alg => algorithms.has(alg))
   demand(isUsable && [...algorithms].every(alg => usable.some(each => each === alg)), `algorithms are of ${usable}`)
   const published =
-    jwksUrl === undefined
-      ? undefined
-      : createKeySet({ url: checkAddress(jwksUrl, allowHttp), algorithms, signal, onProblem })
+    jwksUrl === undefined ? undefined : createKeySet({ url: checkAddress(jwksUrl, allowHttp), signal, onProblem })
   return { algorithms, secrets, published }
 }
 

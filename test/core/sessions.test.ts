@@ -308,7 +308,7 @@ t.test('a deleted account is out at once', async t => {
   t.equal(gone.statusCode, 204)
   for (const headers of [bearer(person.access), bearer(access), bearer(token), plainCookie(token)])
     t.equal(await whoIs(headers), 401)
-  t.strictSame(await run(sql`select id from sessions where account_id = ${person.id}`), [])
+  t.equal((await run(sql`select id from sessions where account_id = ${person.id}`)).length, 0)
 })
 
 t.test('a cookie that was captured does nothing after its session', async t => {

@@ -298,6 +298,18 @@ t.test('a document about to expire is asked for anew; an expired one is silence'
   t.ok(await until(async () => (await verify()) === 'revocations_stale'))
 })
 
+t.test('an expired document is silence at once, even while a poll waits', { buffered: true }, async t => {
+  const issuer = await issuerOf(t)
+  let time = vectors.now
+  const { verify } = follow(t, issuer, { maxStaleSeconds: 60, options: { now: () => time * 1000 } })
+  t.equal(await verify(), 'accepted')
+  t.ok(await until(() => issuer.open.size === 1))
+  time += 299
+  t.equal(await verify(), 'accepted')
+  time += 1
+  t.equal(await verify(), 'revocations_stale')
+})
+
 t.test('how often it asks', { buffered: true }, async t => {
   const during = async (outage: (response: ServerResponse) => void) => {
     const issuer = await issuerOf(t)

@@ -237,10 +237,18 @@ t.test('the nested form: halves, and parts of halves', async t => {
     t.strictSame(answer.body, known, 'a half that is given is replaced as a whole')
     t.strictSame((await get(detailsUrl)).body, known)
   }
-  const foreign = { betterAuthUserId: 'x', softwareBackground: { ...software, admin: true }, extra: 1 }
+  const foreign = {
+    betterAuthUserId: 'x',
+    softwareBackground: { ...software, admin: true },
+    hardwareBackground: { ...hardware, admin: true },
+  }
   t.strictSame((await send('PUT', detailsUrl, foreign)).body, known, 'and nothing else is told')
-  const [row] = rowsOf(await database.db.execute(sql`select software_details from profiles where account_id = ${id}`))
-  t.strictSame(row.software_details, software, 'or kept')
+  const found = sql`select software_details, hardware_details from profiles where account_id = ${id}`
+  t.strictSame(
+    rowsOf(await database.db.execute(found)),
+    [{ software_details: software, hardware_details: hardware }],
+    'or kept',
+  )
 })
 
 t.test('details alone make a profile whose levels are null', async t => {
