@@ -51,11 +51,13 @@ const longestToken = 8 * 1024
 
 /** Throws TypeError for options that cannot be meant. */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { issuer, audience, clockToleranceSeconds: tolerance = 5, now = Date.now, onProblem = () => {} } = options
+  const { issuer, audience, clockToleranceSeconds: tolerance = 5, now = Date.now } = options
   demand(isText(issuer), 'issuer is a text')
   demand(audience === undefined || isText(audience), 'audience is a text')
   demand(tolerance >= 0 && tolerance <= 300, 'clockToleranceSeconds is between 0 and 300')
   const closing = new AbortController()
+  // Beside what runs, so that a fault of the listener is not one of the follower.
+  const onProblem = (problem: Error) => queueMicrotask(() => options.onProblem?.(problem))
   const open = createOpen(keysOf(options, closing.signal, onProblem))
   const feed = options.revocations && feedOf(options, options.revocations)
 
