@@ -48,7 +48,10 @@ export function createKnock(app: FastifyInstance): Knock {
 const jsonType = (json: unknown): Headers => (json === undefined ? {} : { 'content-type': 'application/json' })
 
 /** The rows of a statement, whichever driver answered it. */
-export const rowsOf = (result: unknown): Json[] => (Array.isArray(result) ? result : (result as { rows: Json[] }).rows)
+/** A plain array, whichever driver answered. */
+export const rowsOf = (result: unknown): Json[] => [
+  ...(Array.isArray(result) ? (result as Json[]) : (result as { rows: Json[] }).rows),
+]
 
 /** Another service over the same database, configured otherwise: its credentials are good at both. */
 export async function startSibling(
