@@ -47,7 +47,6 @@ export function createKnock(app: FastifyInstance): Knock {
 
 const jsonType = (json: unknown): Headers => (json === undefined ? {} : { 'content-type': 'application/json' })
 
-/** The rows of a statement, whichever driver answered it. */
 /** A plain array, whichever driver answered. */
 export const rowsOf = (result: unknown): Json[] => [
   ...(Array.isArray(result) ? (result as Json[]) : (result as { rows: Json[] }).rows),
