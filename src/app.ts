@@ -6,14 +6,17 @@ import fastify, { type FastifyHttpOptions, type FastifyInstance, type RawServerD
 import type { Registry } from 'prom-client'
 import type { Config } from './config.js'
 import { type Core, createCore } from './core/index.js'
+import { publicKeysOf } from './core/keys.js'
 import { auth, authComponents } from './dialects/auth/index.js'
 import { betterAuth, betterAuthComponents } from './dialects/better-auth/index.js'
 import { codvid, codvidComponents } from './dialects/codvid/index.js'
 import { profile, profileComponents } from './dialects/profile/index.js'
+import { discovery, oauth2, type VerifierSettings, verifierComponents } from './dialects/verifiers/index.js'
 import { createCookies } from './http/cookies.js'
 import { createCredentials } from './http/credentials.js'
 import { type Floor, mountDialect } from './http/dialect.js'
 import { FlatFailure } from './http/flat-errors.js'
+import { KeySet, PublicKey } from './http/key-set.js'
 import { limitRequests } from './http/limits.js'
 import { logging } from './http/logging.js'
 import { createOriginCheck } from './http/origin.js'
@@ -54,14 +57,19 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
 
   const core = await buildCore(app, config, world.database)
+  // Before the listener waits for its last answers: a revocation feed would keep it waiting for half a minute.
+  app.addHook('preClose', () => core.close())
   const floor = layFloor(core, config)
 
   compileStrictly(app, [
     FlatFailure,
+    KeySet,
+    PublicKey,
     ...authComponents,
     ...betterAuthComponents,
     ...profileComponents,
     ...codvidComponents,
+    ...verifierComponents,
   ])
   await describeRoutes(app, { enabled: config.docs, version: world.version })
   const readiness = createReadiness(app, {
@@ -71,9 +79,16 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   serveHealth(app, readiness)
 
   await mountDialect(app, auth, floor)
-  await mountDialect(app, betterAuth({ strictSession: config.strictSession }), floor)
+  await mountDialect(
+    app,
+    betterAuth({ strictSession: config.strictSession, publicKeys: publicKeysOf(config.accessKeys) }),
+    floor,
+  )
   await mountDialect(app, profile, floor)
   await mountDialect(app, codvid({ getUuid: config.codvidGetUuid, uniformErrors: config.codvidUniformErrors }), floor)
+  const verifiers = verifierSettings(core, config)
+  await mountDialect(app, discovery(verifiers), floor)
+  await mountDialect(app, oauth2(verifiers), floor)
   return { app, core, readiness, metrics }
 }
 
@@ -111,6 +126,7 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: [
       'set-auth-token',
+      'set-auth-jwt',
       'etag',
       'retry-after',
       'x-retry-after',
@@ -138,8 +154,13 @@ async function buildCore(app: FastifyInstance, config: Config, database: Databas
   }
   return createCore(settings, {
     database,
-    signers: await createSigners(app, { access: config.accessSecret, refresh: config.refreshSecret }),
+    databaseUrl: config.databaseUrl,
+    signers: await createSigners(app, { access: config.accessKeys, refresh: config.refreshKeys }),
     onRehashFailure: error => app.log.warn({ err: error }, 'a password hash could not be brought up to date'),
+    onHearing: isHeard =>
+      isHeard
+        ? app.log.info('news of ended sessions reaches this process: sessions are remembered')
+        : app.log.warn('news of ended sessions does not reach this process: every request asks the database'),
   })
 }
 
@@ -148,7 +169,7 @@ function layFloor(core: Core, config: Config): Floor {
     secure: config.cookieSecure,
     publicUrlIsHttps: config.publicUrl?.startsWith('https:') ?? config.production,
     domain: config.cookieDomain,
-    secret: config.accessSecret,
+    secrets: config.cookieSecrets,
   })
   const origins = createOriginCheck({
     trusted: [...config.corsOrigins, ...config.trustedOrigins],
@@ -156,3 +177,12 @@ function layFloor(core: Core, config: Config): Floor {
   })
   return { core, credentials: createCredentials(core, cookies), cookies, origins }
 }
+
+const verifierSettings = (core: Core, config: Config): VerifierSettings => ({
+  issuer: config.issuer,
+  audience: config.audience,
+  publicUrl: config.publicUrl ?? `http://localhost:${config.port}`,
+  publicKeys: publicKeysOf(config.accessKeys),
+  clients: config.serviceClients,
+  revocations: core.revocations,
+})

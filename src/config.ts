@@ -1,13 +1,14 @@
 /** The environment, read once into one frozen, typed Config, or refused with one error that names every bad variable. */
-import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
+import { BadKey } from './core/keys.js'
+import { longestAccessToken, tokenLimit } from './core/tokens.js'
 import { createOriginCheck } from './http/origin.js'
+import { gatherSecrets, missingSecrets, type Secrets, secretFaults } from './secrets.js'
 
 const Duration = (fallback: string) => Type.String({ pattern: '^[1-9][0-9]{0,8}[smhd]?$', default: fallback })
 const Switch = (fallback: 'on' | 'off') => Type.Enum(['on', 'off', 'true', 'false'], { default: fallback })
@@ -26,7 +27,13 @@ const Environment = Type.Object({
   MIGRATE_ON_START: Switch('on'),
   JWT_SECRET: Optional(),
   BETTER_AUTH_SECRET: Optional(),
+  JWT_SECRETS_PREVIOUS: Type.String({ default: '' }),
+  JWT_SECRETS_NEXT: Type.String({ default: '' }),
+  JWT_PRIVATE_KEY: Optional(),
+  JWT_PUBLIC_KEYS: Optional(),
   REFRESH_TOKEN_SECRET: Optional(),
+  REFRESH_TOKEN_SECRETS_PREVIOUS: Type.String({ default: '' }),
+  REFRESH_TOKEN_SECRETS_NEXT: Type.String({ default: '' }),
   JWT_ISSUER: Optional(),
   JWT_AUDIENCE: Optional(),
   ACCESS_TOKEN_TTL: Duration('30m'),
@@ -45,6 +52,9 @@ const Environment = Type.Object({
   RATE_LIMIT: Switch('on'),
   DOCS: Switch('on'),
   CODVID_GET_UUID: Type.Optional(Type.Enum(['on', 'off', 'true', 'false'])),
+  ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
+  SERVICE_CLIENTS: Type.String({ default: '' }),
+  SESSION_CACHE: Switch('on'),
   CODVID_UNIFORM_ERRORS: Switch('off'),
   BETTER_AUTH_STRICT_SESSION: Switch('off'),
   DRAIN_DELAY: Type.Integer({ minimum: 0, maximum: 60, default: 2 }),
@@ -77,10 +87,24 @@ export function loadConfig(environment: Record<string, string | undefined> = pro
   if (variables && toSeconds(variables.ACCESS_TOKEN_TTL) > toSeconds(variables.SESSION_MAX_AGE))
     faults.push('ACCESS_TOKEN_TTL must not be longer than SESSION_MAX_AGE')
   if (!variables || faults.length > 0) throw new ConfigError(faults)
-  return Object.freeze(toConfig(variables, keepSecrets(variables)))
+  const config = toConfig(variables, gather(given, variables.DATA_DIR))
+  const longest = longestAccessToken(config.accessKeys.current, config)
+  if (longest > tokenLimit) throw new ConfigError([tooLong(longest)])
+  return Object.freeze(config)
 }
 
-function toConfig(env: Environment, secrets: { access: string; refresh: string; made: readonly string[] }) {
+const tooLong = (length: number): string =>
+  `JWT_ISSUER, JWT_AUDIENCE, ACCESS_TOKEN_CLAIMS and the signing key make access tokens of up to ${length} characters, and ${tokenLimit} is the limit`
+
+function gather(given: Record<string, string>, dataDir: string): Secrets {
+  try {
+    return gatherSecrets(given, dataDir)
+  } catch (error) {
+    throw error instanceof BadKey ? new ConfigError([error.message]) : error
+  }
+}
+
+function toConfig(env: Environment, secrets: Secrets) {
   const production = env.NODE_ENV === 'production'
   return {
     production,
@@ -92,11 +116,13 @@ function toConfig(env: Environment, secrets: { access: string; refresh: string; 
     databasePool: env.DATABASE_POOL,
     dataDir: env.DATA_DIR,
     migrateOnStart: isOn(env.MIGRATE_ON_START),
-    accessSecret: secrets.access,
-    refreshSecret: secrets.refresh,
+    accessKeys: secrets.access,
+    refreshKeys: secrets.refresh,
+    /** Secrets of the signed cookie, the current one first. */
+    cookieSecrets: secrets.cookies,
     /** Names of the secrets that were made because nobody set them; kept in `dataDir`. */
     madeSecrets: secrets.made,
-    issuer: env.JWT_ISSUER ?? env.PUBLIC_URL ?? 'gatehouse',
+    issuer: env.JWT_ISSUER ?? env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
     audience: env.JWT_AUDIENCE,
     accessTtl: toSeconds(env.ACCESS_TOKEN_TTL),
     refreshTtl: toSeconds(env.REFRESH_TOKEN_TTL),
@@ -115,6 +141,10 @@ function toConfig(env: Environment, secrets: { access: string; refresh: string; 
     logLevel: env.LOG_LEVEL,
     rateLimit: isOn(env.RATE_LIMIT),
     docs: isOn(env.DOCS),
+    /** Whether access tokens tell the background profile. */
+    profileClaims: env.ACCESS_TOKEN_CLAIMS === 'profile',
+    serviceClients: toClients(env.SERVICE_CLIENTS),
+    sessionCache: isOn(env.SESSION_CACHE),
     codvidGetUuid: env.CODVID_GET_UUID === undefined ? !production : isOn(env.CODVID_GET_UUID),
     codvidUniformErrors: isOn(env.CODVID_UNIFORM_ERRORS),
     strictSession: isOn(env.BETTER_AUTH_STRICT_SESSION),
@@ -140,35 +170,10 @@ const explain = (fault: { message?: string; params?: { allowedValues?: string[] 
     ? `must be one of ${fault.params.allowedValues.join(', ')}`
     : (fault.message ?? 'is not valid')
 
-/** A secret that somebody set is never weak, production or not: a weak one signs tokens anybody can make. */
-function secretFaults(given: Record<string, string>): string[] {
-  const faults = ['JWT_SECRET', 'BETTER_AUTH_SECRET', 'REFRESH_TOKEN_SECRET', 'PASSWORD_PEPPER'].flatMap(name => {
-    const secret = given[name]
-    const weakness = secret === undefined ? undefined : weaknessOf(secret)
-    return weakness ? [`${name} ${weakness}`] : []
-  })
-  const access = given.JWT_SECRET ?? given.BETTER_AUTH_SECRET
-  if (access !== undefined && access === given.REFRESH_TOKEN_SECRET)
-    faults.push('REFRESH_TOKEN_SECRET must differ from JWT_SECRET')
-  if (given.JWT_SECRET && given.BETTER_AUTH_SECRET && given.JWT_SECRET !== given.BETTER_AUTH_SECRET)
-    faults.push('BETTER_AUTH_SECRET is another name of JWT_SECRET: set one of them')
-  return faults
-}
-
-/** RFC 8725 section 3.5, and the algorithm confusions of CVE-2023-48223 and its successors: a key of another kind is no secret. */
-function weaknessOf(secret: string): string | undefined {
-  if (secret.includes('-----BEGIN')) return 'holds a PEM key; HS256 needs a random secret'
-  if (/^\s*[{[]/.test(secret)) return 'holds a JSON key; HS256 needs a random secret'
-  if (Buffer.byteLength(secret) < 32) return 'must have at least 32 bytes: openssl rand -base64 32'
-  if (new Set(secret).size < 10) return 'repeats itself: openssl rand -base64 32'
-  return undefined
-}
-
 function productionFaults(given: Record<string, string>): string[] {
   const faults: string[] = []
   if (!given.DATABASE_URL) faults.push('DATABASE_URL is required in production')
-  if (!given.JWT_SECRET && !given.BETTER_AUTH_SECRET) faults.push('JWT_SECRET is required in production')
-  if (!given.REFRESH_TOKEN_SECRET) faults.push('REFRESH_TOKEN_SECRET is required in production')
+  faults.push(...missingSecrets(given))
   if (given.BCRYPT_COST && Number(given.BCRYPT_COST) < 10) faults.push('BCRYPT_COST must be 10 or more in production')
   return faults
 }
@@ -180,6 +185,7 @@ function addressFaults(given: Record<string, string>): string[] {
     CORS_ORIGINS: cors = '',
     TRUSTED_ORIGINS: trusted = '',
     TRUST_PROXY: proxies = '',
+    SERVICE_CLIENTS: clients = '',
   } = given
   const faults: string[] = []
   if (publicUrl !== undefined && !isSite(publicUrl))
@@ -190,6 +196,9 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
   if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
+  if (toList(clients).some(pair => !/^[\w.-]{1,64}:[!-~]{32,}$/.test(pair)))
+    faults.push('SERVICE_CLIENTS must list id:secret pairs, each secret of 32 characters or more')
+  else if (toClients(clients).size < toList(clients).length) faults.push('SERVICE_CLIENTS must name each client once')
   return faults
 }
 
@@ -216,55 +225,6 @@ function isNetwork(entry: string): boolean {
   return family !== 0 && Number(bits ?? 1) <= (family === 4 ? 32 : 128)
 }
 
-/** Outside production, a secret nobody set is made once and kept beside the embedded database, readable by its owner alone. */
-function keepSecrets(env: Environment): { access: string; refresh: string; made: string[] } {
-  const access = env.JWT_SECRET ?? env.BETTER_AUTH_SECRET
-  const refresh = env.REFRESH_TOKEN_SECRET
-  if (access && refresh) return { access, refresh, made: [] }
-  const made = [...(access ? [] : ['JWT_SECRET']), ...(refresh ? [] : ['REFRESH_TOKEN_SECRET'])]
-  const kept = readOrMakeSecrets(env.DATA_DIR)
-  return { access: access ?? kept.access, refresh: refresh ?? kept.refresh, made }
-}
-
-type Secrets = { access: string; refresh: string }
-
-function readOrMakeSecrets(dataDir: string): Secrets {
-  if (dataDir === 'memory://') return newSecrets()
-  const file = join(dataDir, 'secrets.json')
-  return readSecrets(file) ?? makeSecrets(dataDir, file)
-}
-
-function readSecrets(file: string): Secrets | undefined {
-  try {
-    const { access, refresh } = JSON.parse(readFileSync(file, 'utf8'))
-    if ([access, refresh].some(weaknessOf) || access === refresh) throw new Error('not what was written')
-    return { access, refresh }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new ConfigError(['DATA_DIR holds a secrets.json that cannot be read'])
-  }
-}
-
-function makeSecrets(dataDir: string, file: string): Secrets {
-  const secrets = newSecrets()
-  try {
-    mkdirSync(dataDir, { recursive: true })
-    // Of two processes that start at once, the second keeps to what the first has made.
-    writeFileSync(file, JSON.stringify(secrets, null, 2), { mode: 0o600, flag: 'wx' })
-    chmodSync(file, 0o600)
-    return secrets
-  } catch (error) {
-    const theirs = (error as NodeJS.ErrnoException).code === 'EEXIST' ? readSecrets(file) : undefined
-    if (theirs) return theirs
-    throw new ConfigError(['DATA_DIR cannot be written'])
-  }
-}
-
-const newSecrets = () => ({
-  access: randomBytes(32).toString('base64url'),
-  refresh: randomBytes(32).toString('base64url'),
-})
-
 function readEnvFile(path: string): Record<string, string | undefined> {
   try {
     return parseEnv(readFileSync(path, 'utf8'))
@@ -279,6 +239,10 @@ const withoutBlanks = (variables: Record<string, string | undefined>): Record<st
   Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => (entry[1] ?? '').trim() !== ''),
   )
+
+/** `id:secret` pairs by id. A secret may hold colons. */
+const toClients = (value: string): ReadonlyMap<string, string> =>
+  new Map(toList(value).map(pair => [pair.slice(0, pair.indexOf(':')), pair.slice(pair.indexOf(':') + 1)]))
 
 const isOn = (value: string): boolean => value === 'on' || value === 'true'
 

@@ -16,7 +16,7 @@ export type RunningService = {
   stop(options: { drain: boolean }): Promise<void>
 }
 
-/** How often sessions that are over are deleted. */
+/** How often sessions and revocations that are over are deleted. */
 const sweepEveryMs = 600_000
 const retryEveryMs = 1000
 
@@ -75,10 +75,10 @@ async function run(config: Config, service: Service, database: Database): Promis
 
 async function sweep({ app, core }: Service): Promise<void> {
   try {
-    const deleted = await core.sessions.sweep()
-    if (deleted > 0) app.log.info({ deleted }, 'sessions that were over are deleted')
+    const deleted = (await core.sessions.sweep()) + (await core.revocations.sweep())
+    if (deleted > 0) app.log.info({ deleted }, 'sessions and revocations that were over are deleted')
   } catch (error) {
-    app.log.warn({ err: error }, 'sessions that are over could not be deleted')
+    app.log.warn({ err: error }, 'what is over could not be deleted')
   }
 }
 

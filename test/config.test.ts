@@ -1,16 +1,32 @@
 /** The environment becomes a Config, or one error that names every bad variable and no value. */
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type Config, ConfigError, loadConfig } from '../src/config.js'
+import { asymmetricKey, secretKey } from '../src/core/keys.js'
 import { createOriginCheck } from '../src/http/origin.js'
 
 const access = 'zK3vQ8wLr1Yt6Np4Xb9Hs2Dm7Gf5Jc0AeUiOoTqRyWx'
 const refresh = 'Bn5Vc8Xz1Lk4Jh7Gf0Ds3Aq6We9Rt2Yu5Io8Pa1Sd4F'
 const secrets = { JWT_SECRET: access, REFRESH_TOKEN_SECRET: refresh }
 const production = { ...secrets, NODE_ENV: 'production', DATABASE_URL: 'postgres://gatehouse@db/gatehouse' }
+
+const [older, oldest, next] = [
+  'Vq8Zt3Lm6Xc1Rb9Nw4Ks7Hd2Gj5Fp0AyUeIiOoTzQrE',
+  'Mn2Bv7Cx4Zl9Kj1Hg6Fd3Sa8Po5Iu0YtReWwQqAaSsD',
+  'Lp4Ok9Ij2Uh7Yg1Tf6Rd3Es8Wa5Qz0XcVvBbNnMmKkJ',
+]
+const makeKey = (type: 'ec' | 'ed25519' | 'rsa', options: object = {}): string =>
+  generateKeyPairSync(type as 'rsa', options as { modulusLength: number })
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString()
+const publicHalf = (pem: string): string => createPublicKey(pem).export({ type: 'spki', format: 'pem' }).toString()
+const ec = makeKey('ec', { namedCurve: 'prime256v1' })
+const ed = makeKey('ed25519')
+const rsa = makeKey('rsa', { modulusLength: 2048 })
 
 type Variables = Record<string, string | undefined>
 
@@ -25,6 +41,9 @@ function faultsOf(variables: Variables, envFile = 'no-such-file'): readonly stri
   }
   return []
 }
+
+const accessSecretOf = (config: Config | undefined) => config?.accessKeys.current.signing
+const refreshSecretOf = (config: Config) => config.refreshKeys.current.signing
 
 /** The names that stand at the head of the faults. */
 const namesOf = (faults: readonly string[]) => faults.map(fault => fault.split(' ', 1)[0]).sort()
@@ -53,10 +72,11 @@ t.test('defaults', async t => {
     databasePool: 4,
     dataDir: './.data',
     migrateOnStart: true,
-    accessSecret: access,
-    refreshSecret: refresh,
+    accessKeys: { current: secretKey(access), others: [] },
+    refreshKeys: { current: secretKey(refresh), others: [] },
+    cookieSecrets: [refresh],
     madeSecrets: [],
-    issuer: 'gatehouse',
+    issuer: 'http://localhost:3000',
     audience: undefined,
     accessTtl: 1800,
     refreshTtl: 604_800,
@@ -74,6 +94,9 @@ t.test('defaults', async t => {
     logLevel: 'info',
     rateLimit: true,
     docs: true,
+    profileClaims: false,
+    serviceClients: new Map(),
+    sessionCache: true,
     codvidGetUuid: true,
     codvidUniformErrors: false,
     strictSession: false,
@@ -112,6 +135,15 @@ t.test('every variable', async t => {
       CODVID_UNIFORM_ERRORS: 'true',
       BETTER_AUTH_STRICT_SESSION: 'on',
       DRAIN_DELAY: '5',
+      JWT_PRIVATE_KEY: ec,
+      JWT_PUBLIC_KEYS: `${publicHalf(ed)}${publicHalf(rsa)}`,
+      JWT_SECRETS_PREVIOUS: ` ${older}, ${oldest} ,`,
+      JWT_SECRETS_NEXT: next,
+      REFRESH_TOKEN_SECRETS_PREVIOUS: `${older}r`,
+      REFRESH_TOKEN_SECRETS_NEXT: `${next}r`,
+      ACCESS_TOKEN_CLAIMS: 'profile',
+      SERVICE_CLIENTS: `api:${older}, chat.bot-1:with:colons:${next}`,
+      SESSION_CACHE: 'off',
     }),
     {
       production: true,
@@ -123,8 +155,15 @@ t.test('every variable', async t => {
       databasePool: 9,
       dataDir: '/var/lib/gatehouse',
       migrateOnStart: false,
-      accessSecret: access,
-      refreshSecret: refresh,
+      accessKeys: {
+        current: asymmetricKey(ec),
+        others: [
+          ...[access, older, oldest, next].map(secretKey),
+          ...[ed, rsa].map(key => ({ ...asymmetricKey(key), signing: undefined })),
+        ],
+      },
+      refreshKeys: { current: secretKey(refresh), others: [`${older}r`, `${next}r`].map(secretKey) },
+      cookieSecrets: [refresh, `${older}r`, `${next}r`],
       madeSecrets: [],
       issuer: 'https://auth.acme.test',
       audience: 'acme-api',
@@ -144,6 +183,12 @@ t.test('every variable', async t => {
       logLevel: 'warn',
       rateLimit: false,
       docs: false,
+      profileClaims: true,
+      serviceClients: new Map([
+        ['api', older],
+        ['chat.bot-1', `with:colons:${next}`],
+      ]),
+      sessionCache: false,
       codvidGetUuid: true,
       codvidUniformErrors: true,
       strictSession: true,
@@ -195,6 +240,7 @@ t.test('numbers, switches and choices', async t => {
     'CODVID_UNIFORM_ERRORS',
     'BETTER_AUTH_STRICT_SESSION',
     'CODVID_GET_UUID',
+    'SESSION_CACHE',
   ])
     refused(t, name, 'yes', '1', 'ON', 'disabled')
   for (const [text, isOn] of [
@@ -361,7 +407,16 @@ t.test('weak secrets', async t => {
     'a JWK set': `{"keys":[${jwk}]}`,
     'a list of JWKs': `[${jwk}]`,
   }
-  for (const name of ['JWT_SECRET', 'BETTER_AUTH_SECRET', 'REFRESH_TOKEN_SECRET', 'PASSWORD_PEPPER'])
+  for (const name of [
+    'JWT_SECRET',
+    'BETTER_AUTH_SECRET',
+    'JWT_SECRETS_PREVIOUS',
+    'JWT_SECRETS_NEXT',
+    'REFRESH_TOKEN_SECRET',
+    'REFRESH_TOKEN_SECRETS_PREVIOUS',
+    'REFRESH_TOKEN_SECRETS_NEXT',
+    'PASSWORD_PEPPER',
+  ])
     for (const [what, secret] of Object.entries(weak)) {
       const { JWT_SECRET, ...rest } = secrets
       const variables = { ...rest, ...(name === 'BETTER_AUTH_SECRET' ? {} : { JWT_SECRET }), [name]: secret }
@@ -383,10 +438,57 @@ t.test('one secret for two purposes', async t => {
   ])
 })
 
+t.test('one secret for two purposes, before or after a rotation', async t => {
+  for (const name of ['JWT_SECRETS_PREVIOUS', 'JWT_SECRETS_NEXT'])
+    t.strictSame(namesOf(faultsOf({ ...secrets, [name]: `${older},${refresh}` })), ['REFRESH_TOKEN_SECRET'], name)
+  for (const name of ['REFRESH_TOKEN_SECRETS_PREVIOUS', 'REFRESH_TOKEN_SECRETS_NEXT'])
+    refused(t, name, `${older},${access}`)
+})
+
+t.test('private and public keys', async t => {
+  for (const [key, alg] of [
+    [ec, 'ES256'],
+    [ed, 'EdDSA'],
+    [rsa, 'RS256'],
+  ] as const) {
+    const { current, others } = load({ JWT_PRIVATE_KEY: key }).accessKeys
+    t.equal(current.alg, alg)
+    t.strictSame(others, [secretKey(access)], 'the secret verifies on')
+  }
+  const alone = loadConfig({ JWT_PRIVATE_KEY: ec, REFRESH_TOKEN_SECRET: refresh }, 'no-such-file')
+  t.match(alone, { madeSecrets: [], accessKeys: { others: [] } })
+  const { JWT_SECRET, ...rest } = production
+  t.strictSame(faultsOf({ ...rest, JWT_PRIVATE_KEY: ec }), [], 'a key instead of a secret')
+  const { accessKeys } = load({ JWT_PRIVATE_KEY: ec, JWT_PUBLIC_KEYS: `${publicHalf(ec)}${publicHalf(ed)}` })
+  t.strictSame(accessKeys.current, asymmetricKey(ec), 'its own public half does not take its place')
+  t.equal(accessKeys.others.length, 2)
+  refused(
+    t,
+    'JWT_PRIVATE_KEY',
+    'no key',
+    access,
+    publicHalf(ec),
+    JSON.stringify({ kty: 'oct', k: access }),
+    '{"kty":"EC"}',
+    makeKey('ec', { namedCurve: 'secp384r1' }),
+    makeKey('rsa', { modulusLength: 1024 }),
+  )
+  refused(t, 'JWT_PUBLIC_KEYS', 'no key', access, '{"keys":[{}]}', '{"keys":"x"}', `${publicHalf(ec)}-----BEGIN X`)
+})
+
+t.test('service clients', async t => {
+  const weak = access.slice(0, 31)
+  refused(t, 'SERVICE_CLIENTS', 'api', `api:${weak}`, `:${access}`, `a b:${access}`, `api:${access},x`, `api:${weak}é`)
+  refused(t, 'SERVICE_CLIENTS', `api:${access},api:${refresh}`)
+})
+
 t.test('BETTER_AUTH_SECRET is another name of JWT_SECRET', async t => {
   const rest = { REFRESH_TOKEN_SECRET: refresh }
-  t.equal(loadConfig({ ...rest, BETTER_AUTH_SECRET: access }, 'no-such-file').accessSecret, access)
-  t.equal(loadConfig({ ...rest, JWT_SECRET: access, BETTER_AUTH_SECRET: access }, 'no-such-file').accessSecret, access)
+  t.equal(accessSecretOf(loadConfig({ ...rest, BETTER_AUTH_SECRET: access }, 'no-such-file')), access)
+  t.equal(
+    accessSecretOf(loadConfig({ ...rest, JWT_SECRET: access, BETTER_AUTH_SECRET: access }, 'no-such-file')),
+    access,
+  )
   const other = `${access}x`
   t.strictSame(namesOf(faultsOf({ ...rest, JWT_SECRET: access, BETTER_AUTH_SECRET: other })), ['BETTER_AUTH_SECRET'])
 })
@@ -432,7 +534,12 @@ t.test('a .env file, and the environment over it', async t => {
     '.env': `PORT=4000\nLOG_LEVEL="debug" # comment\nJWT_SECRET=${access}\nREFRESH_TOKEN_SECRET=${refresh}\nHOST=\n`,
   })
   const file = join(folder, '.env')
-  t.match(loadConfig({}, file), { port: 4000, logLevel: 'debug', accessSecret: access, host: '127.0.0.1' })
+  t.match(loadConfig({}, file), {
+    port: 4000,
+    logLevel: 'debug',
+    accessKeys: { current: { signing: access } },
+    host: '127.0.0.1',
+  })
   t.match(loadConfig({ PORT: '5000', LOG_LEVEL: '' }, file), { port: 5000, logLevel: 'debug' })
   mkdirSync(join(folder, 'folder'))
   t.match(faultsOf(secrets, join(folder, 'folder')), [/cannot be read$/])
@@ -443,11 +550,11 @@ t.test('secrets nobody set are made once and kept', async t => {
   const file = join(folder, 'secrets.json')
   const first = loadConfig({ DATA_DIR: folder }, 'no-such-file')
   t.strictSame(first.madeSecrets, ['JWT_SECRET', 'REFRESH_TOKEN_SECRET'])
-  for (const secret of [first.accessSecret, first.refreshSecret]) t.match(secret, /^[\w-]{43}$/)
-  t.not(first.accessSecret, first.refreshSecret)
+  for (const secret of [accessSecretOf(first), refreshSecretOf(first)]) t.match(secret, /^[\w-]{43}$/)
+  t.not(accessSecretOf(first), refreshSecretOf(first))
   t.equal(statSync(file).mode & 0o777, 0o600, 'for its owner alone')
   t.strictSame(
-    faultsOf({ JWT_SECRET: first.accessSecret, REFRESH_TOKEN_SECRET: first.refreshSecret }),
+    faultsOf({ JWT_SECRET: accessSecretOf(first), REFRESH_TOKEN_SECRET: refreshSecretOf(first) }),
     [],
     'they are good ones',
   )
@@ -455,16 +562,24 @@ t.test('secrets nobody set are made once and kept', async t => {
   const second = loadConfig({ DATA_DIR: folder }, 'no-such-file')
   t.strictSame(second, first)
   const third = loadConfig({ DATA_DIR: folder, JWT_SECRET: access }, 'no-such-file')
-  t.match(third, { accessSecret: access, refreshSecret: first.refreshSecret, madeSecrets: ['REFRESH_TOKEN_SECRET'] })
+  t.match(third, {
+    accessKeys: { current: { signing: access } },
+    refreshKeys: first.refreshKeys,
+    madeSecrets: ['REFRESH_TOKEN_SECRET'],
+  })
   const fourth = loadConfig({ DATA_DIR: folder, REFRESH_TOKEN_SECRET: refresh }, 'no-such-file')
-  t.match(fourth, { accessSecret: first.accessSecret, refreshSecret: refresh, madeSecrets: ['JWT_SECRET'] })
+  t.match(fourth, {
+    accessKeys: first.accessKeys,
+    refreshKeys: { current: { signing: refresh } },
+    madeSecrets: ['JWT_SECRET'],
+  })
 
   const other = loadConfig({ DATA_DIR: join(folder, 'other') }, 'no-such-file')
-  t.not(other.accessSecret, first.accessSecret)
+  t.not(accessSecretOf(other), accessSecretOf(first))
   const [one, two] = [{ DATA_DIR: 'memory://' }, { DATA_DIR: 'memory://' }].map(each =>
     loadConfig(each, 'no-such-file'),
   )
-  t.not(one?.accessSecret, two?.accessSecret, 'in memory nothing is kept')
+  t.not(accessSecretOf(one), accessSecretOf(two), 'in memory nothing is kept')
   t.notOk(existsSync('memory:'))
 })
 

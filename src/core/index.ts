@@ -1,12 +1,17 @@
 /** Everything the service does, as verbs that know no HTTP: accounts, sessions, profiles, tokens. */
 import { createAccountStore } from '../store/accounts.js'
+import { type Change, type Changes, followChanges } from '../store/changes.js'
 import { type Database, isUnavailable } from '../store/database.js'
 import { createInteractionStore } from '../store/interactions.js'
 import { createProfileStore } from '../store/profiles.js'
+import { createRevocationStore } from '../store/revocations.js'
 import { createSessionStore } from '../store/sessions.js'
 import { type Accounts, createAccounts } from './accounts.js'
+import { cacheAccounts, cacheSessions } from './cached-stores.js'
 import { createPasswords, type PasswordOptions } from './passwords.js'
 import { createProfiles, type Profiles } from './profiles.js'
+import { createRevocations, type Revocations } from './revocations.js'
+import { createSessionCache, noSessionCache } from './session-cache.js'
 import { createSessions, type Sessions } from './sessions.js'
 import { type Sources, systemSources } from './sources.js'
 import { createTokens, type Signer } from './tokens.js'
@@ -16,6 +21,10 @@ export type { Account, Background, Profile, Session } from '../store/rows.js'
 export type { Credential, Device, Identity, Pass, Term } from './sessions.js'
 
 export type CoreSettings = {
+  /** Whether sessions are remembered in memory; off where LISTEN does not work, behind a pooler in transaction mode. */
+  sessionCache: boolean
+  /** Whether access tokens tell the background profile. */
+  profileClaims: boolean
   issuer: string
   audience: string | undefined
   /** Seconds; see config.ts for the variables behind these. */
@@ -33,41 +42,88 @@ export type CoreSettings = {
 
 export type CoreWorld = {
   database: Database
+  /** The database's URL, for the connection that brings the news; undefined: the embedded one. */
+  databaseUrl: string | undefined
   signers: { access: Signer; refresh: Signer }
   sources?: Sources
   onRehashFailure(error: unknown): void
+  /** Told when news of ended sessions stops coming, so that every request asks the database, and when it comes again. */
+  onHearing(isHeard: boolean): void
 }
 
-export type Core = { accounts: Accounts; sessions: Sessions; profiles: Profiles }
+export type Core = {
+  accounts: Accounts
+  sessions: Sessions
+  profiles: Profiles
+  revocations: Revocations
+  /** Whether sessions that end elsewhere are heard of; without that, every request asks the database. */
+  isInformed(): boolean
+  close(): Promise<void>
+}
+
+const cachedSessions = 20_000
+/** Seconds. News makes the cache forget; this is for what nobody told. */
+const cacheMaxAge = 30
+/** A megabyte or so. */
+const feedMostEntries = 20_000
+const feedDocumentTtl = 300
 
 /** Builds the core over an open database. Throws only for settings no password can be hashed with. */
 export async function createCore(settings: CoreSettings, world: CoreWorld): Promise<Core> {
   const { database, signers, sources = systemSources, onRehashFailure } = world
-  const { issuer, audience, accessTtl, sessionMaxAge: maxAge } = settings
+  const { issuer, audience, accessTtl, sessionMaxAge: maxAge, profileClaims } = settings
   const refreshTtl = Math.min(settings.refreshTtl, maxAge)
   const longTtl = Math.min(settings.longTtl, maxAge)
-  const tokens = createTokens({ ...signers, issuer, audience, accessTtl, refreshTtl, longAccessTtl: longTtl, maxAge })
-  const sessionStore = createSessionStore(database.db, {
-    leeway: settings.refreshLeeway,
-    maxReplays: settings.maxReplays,
-    refreshTtl,
-    maxAge,
-  })
+  const { cache, revocations, changes } = await openMemory(settings, world)
+
+  const profileStore = createProfileStore(database.db)
+  const limits = { leeway: settings.refreshLeeway, maxReplays: settings.maxReplays, refreshTtl, maxAge }
+  const sessionStore = createSessionStore(database.db, limits)
   const sessions = createSessions({
-    store: sessionStore,
-    tokens,
+    store: cacheSessions(sessionStore, cache),
+    findFreshById: sessionStore.findLiveById,
+    profiles: profileStore,
+    tokens: createTokens({ ...signers, issuer, audience, accessTtl, refreshTtl, longAccessTtl: longTtl, maxAge }),
     sources,
-    settings: { standardTtl: refreshTtl, longTtl, maxAge },
+    settings: { standardTtl: refreshTtl, longTtl, maxAge, profileClaims },
     isUnavailable,
   })
   const passwords = await createPasswords(settings.passwords)
+  const accounts = cacheAccounts(createAccountStore(database.db), cache)
   return {
     sessions,
-    accounts: createAccounts({ store: createAccountStore(database.db), sessions, passwords, sources, onRehashFailure }),
-    profiles: createProfiles({
-      store: createProfileStore(database.db),
-      interactions: createInteractionStore(database.db),
-      sources,
-    }),
+    accounts: createAccounts({ store: accounts, sessions, passwords, sources, onRehashFailure }),
+    profiles: createProfiles({ store: profileStore, interactions: createInteractionStore(database.db), sources }),
+    revocations,
+    isInformed: () => changes?.isHeard() ?? false,
+    close: async () => {
+      revocations.close()
+      await changes?.close()
+    },
   }
+}
+
+/** What this process remembers of sessions, kept true by the news from the database. */
+async function openMemory(settings: CoreSettings, world: CoreWorld) {
+  const { database, databaseUrl, signers, onHearing } = world
+  const { issuer, audience, accessTtl } = settings
+  const revocations = createRevocations({
+    store: createRevocationStore(database.db, { accessTtl }),
+    signer: signers.access,
+    settings: { issuer, audience, accessTtl, documentTtl: feedDocumentTtl, mostEntries: feedMostEntries },
+    now: Date.now,
+  })
+  if (!settings.sessionCache) return { cache: noSessionCache, revocations, changes: undefined }
+
+  let changes: Changes | undefined
+  const isInformed = () => changes?.isHeard() ?? false
+  const cache = createSessionCache({ maxEntries: cachedSessions, maxAge: cacheMaxAge, isInformed })
+  const onChange = (change: Change) => {
+    if (change.kind === 'session') cache.forgetSession(change.id)
+    else if (change.kind === 'account') cache.forgetAccount(change.id)
+    else cache.forgetAll()
+    revocations.tell()
+  }
+  changes = await followChanges(database, databaseUrl, { onChange, onHearing })
+  return { cache, revocations, changes }
 }

@@ -1,9 +1,11 @@
 /** Sessions: who is calling, the refresh rotation, and every way a session ends. */
+
+import type { ProfileStore } from '../store/profiles.js'
 import type { Account, NewSession, Session } from '../store/rows.js'
 import type { SessionStore } from '../store/sessions.js'
 import { AuthError } from './errors.js'
 import { hashToken, isUuid, type Sources } from './sources.js'
-import type { IssuedToken, Tokens } from './tokens.js'
+import type { AccessClaims, IssuedToken, ProfileClaims, Tokens } from './tokens.js'
 
 /** The device a session is opened from, as far as the request tells. */
 export type Device = { userAgent: string | null; ipAddress: string | null }
@@ -39,6 +41,14 @@ export type Pass = {
   sessionToken: string | undefined
 }
 
+/** A live token: its session, and the claims where it is a JWT. */
+export type Introspection = {
+  account: Account
+  session: Session
+  kind: 'access' | 'refresh' | 'session'
+  claims: AccessClaims | undefined
+}
+
 export type SessionSettings = {
   /** Seconds a standard session lives without being used. */
   standardTtl: number
@@ -46,6 +56,8 @@ export type SessionSettings = {
   longTtl: number
   /** Seconds after which a session ends whatever happens. */
   maxAge: number
+  /** Whether access tokens tell the background profile. */
+  profileClaims: boolean
 }
 
 const day = 86_400
@@ -57,13 +69,17 @@ export type Sessions = ReturnType<typeof createSessions>
 
 export type SessionWorld = {
   store: SessionStore
+  /** What the store answers without a memory: for what the news does not tell of, a rotation. */
+  findFreshById: SessionStore['findLiveById']
+  profiles: ProfileStore
   tokens: Tokens
   sources: Sources
   settings: SessionSettings
   isUnavailable(error: unknown): boolean
 }
 
-export function createSessions({ store, tokens, sources, settings, isUnavailable }: SessionWorld) {
+export function createSessions(world: SessionWorld) {
+  const { store, findFreshById, profiles, tokens, sources, settings, isUnavailable } = world
   /** The end moves in steps of a day; where the whole life is shorter, of a seventh of it. */
   const slide = { lifetime: settings.standardTtl, grain: Math.min(day, settings.standardTtl / 7) }
 
@@ -78,6 +94,14 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
   /** Whether its end cannot be moved any further. */
   const isAtItsLast = (session: Session): boolean =>
     session.expiresAt.getTime() >= session.createdAt.getTime() + settings.maxAge * 1000
+
+  /** The claims about the person's background, where tokens shall carry them. */
+  const profileClaims = async (accountId: string): Promise<ProfileClaims | undefined> => {
+    const profile = settings.profileClaims ? await profiles.find(accountId) : undefined
+    if (!profile || profile.status === 'archived') return undefined
+    const { version, softwareLevel, hardwareBackground } = profile
+    return { profile_version: version, software_level: softwareLevel, hardware_background: hardwareBackground }
+  }
 
   /** Notes the use. A store that cannot write just now (full disk, standby) does not sign anybody out. */
   const touch = async (identity: Identity, maySlide: boolean): Promise<Identity> => {
@@ -95,17 +119,21 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
     }
   }
 
-  const pass = (
-    found: { account: Account; session: Session },
+  const pass = async (
+    { account, session }: { account: Account; session: Session },
     at: Date,
     sessionToken: string | undefined,
     term: Term,
-  ): Pass => ({
-    ...found,
-    access: tokens.access(found.account, found.session, at, { jti: sources.id(), lasting: term === 'long' }),
-    refresh: tokens.refresh(found.account, found.session),
-    sessionToken,
-  })
+  ): Promise<Pass> => {
+    const profile = await profileClaims(account.id)
+    return {
+      account,
+      session,
+      access: tokens.access(account, session, at, { jti: sources.id(), lasting: term === 'long', profile }),
+      refresh: tokens.refresh(account, session),
+      sessionToken,
+    }
+  }
 
   return {
     /** A new session's row and its token, for the statement that opens it. */
@@ -123,8 +151,11 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
     },
 
     /** The pass of a session that has just been opened. */
-    admit: (found: { account: Account; session: Session }, sessionToken: string | undefined, term: Term): Pass =>
-      pass(found, found.session.lastUsedAt, sessionToken, term),
+    admit: (
+      found: { account: Account; session: Session },
+      sessionToken: string | undefined,
+      term: Term,
+    ): Promise<Pass> => pass(found, found.session.lastUsedAt, sessionToken, term),
 
     /**
      * The identity behind the first credential that is good, or undefined: signed out. A JWT of ours that is no longer good
@@ -149,8 +180,10 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
     },
 
     /** The access token that get-session repeats: the same bytes until it nears its expiry. */
-    steadyAccess: (identity: Identity): IssuedToken =>
-      tokens.steadyAccess(identity.account, identity.session, identity.at),
+    async steadyAccess(identity: Identity): Promise<IssuedToken> {
+      const profile = await profileClaims(identity.account.id)
+      return tokens.steadyAccess(identity.account, identity.session, identity.at, profile)
+    },
 
     /** Rotates the refresh token by the state table. Throws refresh_invalid; a token used twice too late ends its session. */
     async refresh(token: string): Promise<Pass> {
@@ -163,6 +196,33 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
       })
       if (!rotated || rotated.session.endedAt) throw new AuthError('refresh_invalid')
       return pass(rotated, rotated.now, undefined, 'standard')
+    },
+
+    /** What a token stands for, or undefined: it stands for nothing (any more). Changes nothing. */
+    async introspect(token: string): Promise<Introspection | undefined> {
+      const access = readableClaims(tokens, token)
+      if (access) {
+        const found = await store.findLiveById(access.sid)
+        const active = found?.account.id === access.sub && tokens.isCurrent(access, found.now)
+        return active ? { ...found, kind: 'access', claims: access } : undefined
+      }
+      const refresh = readableRefreshClaims(tokens, token)
+      if (refresh) {
+        const found = await findFreshById(refresh.sid)
+        const active = found?.account.id === refresh.sub && tokens.isCurrent(refresh, found.now)
+        return active && found.session.generation === refresh.gen
+          ? { ...found, kind: 'refresh', claims: refresh }
+          : undefined
+      }
+      const found = await store.findLiveByTokenHash(hashToken(token))
+      return found && { ...found, kind: 'session', claims: undefined }
+    },
+
+    /** Ends the session of any token of ours (RFC 7009); nothing happens for anything else. */
+    async revoke(token: string): Promise<void> {
+      const claims = readableClaims(tokens, token) ?? readableRefreshClaims(tokens, token)
+      if (claims) await store.endOne(claims.sub, { id: claims.sid }, 'revoked')
+      else await store.endByTokenHash(hashToken(token), 'revoked')
     },
 
     /** Live sessions of the caller, the last used first. */
@@ -215,6 +275,14 @@ export function createSessions({ store, tokens, sources, settings, isUnavailable
 function readableClaims(tokens: Tokens, token: string) {
   try {
     return tokens.readAccess(token)
+  } catch {
+    return undefined
+  }
+}
+
+function readableRefreshClaims(tokens: Tokens, token: string) {
+  try {
+    return tokens.readRefresh(token)
   } catch {
     return undefined
   }

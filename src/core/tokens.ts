@@ -1,11 +1,16 @@
 /** The JWTs this service issues: what is in them, and the one function per type that checks them. */
 import type { Account, Session } from '../store/rows.js'
+import { hardwareBackgrounds, softwareLevels } from '../store/schema.js'
 import { AuthError } from './errors.js'
+import type { Key } from './keys.js'
 import { isUuid } from './sources.js'
 
-/** Signs claims and verifies a compact JWS with one key; made by http/signer.ts. `verify` throws on anything but a good signature. */
+/** Signs claims with the current key and verifies a compact JWS with any of the ring; made by http/signer.ts. `verify` throws on anything but a good signature. */
 export type Signer = {
-  sign(claims: Record<string, unknown>): string
+  /** Whether the same claims give the same bytes; ECDSA as it is had here does not (RFC 6979 would). */
+  deterministic: boolean
+  /** `typ` is the header's, JWT where nothing is said. */
+  sign(claims: Record<string, unknown>, typ?: string): string
   verify(token: string): Record<string, unknown>
 }
 
@@ -30,11 +35,50 @@ export type TokenSettings = {
 export type IssuedToken = { token: string; expiresAt: Date; lifetime: number }
 
 /** RFC 7519 section 4.1 claims, plus `sid` (OpenID Connect Front-Channel Logout 1.0 section 3) and `type`. */
-export type AccessClaims = { sub: string; sid: string; iat: number; exp: number }
+export type AccessClaims = { sub: string; sid: string; jti: string; iat: number; exp: number }
 export type RefreshClaims = AccessClaims & { gen: number }
+
+/** What a verifying service can know of the person without asking; only where ACCESS_TOKEN_CLAIMS asks for it. */
+export type ProfileClaims = {
+  profile_version: number
+  software_level: string | null
+  hardware_background: string | null
+}
+
+/** Characters a token may have, so that a header with it fits everywhere. */
+export const tokenLimit = 1024
+/** How many steady tokens are kept where signing the same claims twice gives other bytes. */
+const mostSteadyTokens = 10_000
 
 /** Seconds by which an issuer's clock may run ahead of the database's. */
 const clockTolerance = 60
+
+const someId = '00000000-0000-7000-8000-000000000000'
+const latest = 0xffff_ffff
+const longestProfile = {
+  profile_version: 0x7fff_ffff,
+  software_level: longestOf(softwareLevels),
+  hardware_background: longestOf(hardwareBackgrounds),
+}
+
+/** How many characters the longest access token will have that is signed with the key: known before the first is minted. */
+export function longestAccessToken(
+  key: Key,
+  { issuer, audience, profileClaims }: { issuer: string; audience: string | undefined; profileClaims: boolean },
+): number {
+  const header = { alg: key.alg, typ: 'JWT', kid: key.kid }
+  const claims = { iss: issuer, sub: someId, sid: someId, jti: `${someId}.${latest}`, aud: audience, type: 'access' }
+  const payload = { ...claims, ...(profileClaims ? longestProfile : {}), iat: latest, exp: latest }
+  // An RSA signature is as long as the modulus.
+  const signature = { HS256: 43, ES256: 86, EdDSA: 86, RS256: key.jwk?.n?.length ?? 0 }[key.alg]
+  return encodedLength(header) + 1 + encodedLength(payload) + 1 + signature
+}
+
+const encodedLength = (part: object): number => Buffer.from(JSON.stringify(part)).toString('base64url').length
+
+function longestOf(names: readonly string[]): string {
+  return names.reduce((longest, name) => (name.length > longest.length ? name : longest), '')
+}
 
 export type Tokens = ReturnType<typeof createTokens>
 
@@ -52,11 +96,25 @@ export function createTokens(settings: TokenSettings) {
     ...(audience === undefined ? {} : { aud: audience }),
   })
 
-  const issue = (signer: Signer, payload: Record<string, unknown>, iat: number, exp: number): IssuedToken => ({
-    token: signer.sign({ ...payload, iat, exp }),
-    expiresAt: new Date(exp * 1000),
-    lifetime: exp - iat,
-  })
+  const issue = (signer: Signer, payload: Record<string, unknown>, iat: number, exp: number): IssuedToken => {
+    const token = signer.sign({ ...payload, iat, exp })
+    if (token.length > tokenLimit) throw new Error(`a token of ${token.length} characters is too long`)
+    return { token, expiresAt: new Date(exp * 1000), lifetime: exp - iat }
+  }
+
+  const steady = new Map<string, IssuedToken>()
+
+  /** `make`, once per key, where the signature would differ from call to call; oldest out first. */
+  const steadily = (key: string, make: () => IssuedToken): IssuedToken => {
+    if (settings.access.deterministic) return make()
+    const known = steady.get(key)
+    if (known) return known
+    const [eldest] = steady.keys()
+    if (eldest !== undefined && steady.size >= mostSteadyTokens) steady.delete(eldest)
+    const made = make()
+    steady.set(key, made)
+    return made
+  }
 
   /** Claims every token of ours has, of the right types; anything else is not ours. */
   const check = (payload: Record<string, unknown>, type: 'access' | 'refresh', longest: number): AccessClaims => {
@@ -74,23 +132,30 @@ export function createTokens(settings: TokenSettings) {
       exp - iat <= longest &&
       isForUs(aud, audience)
     if (!sound) throw new AuthError('credential_invalid')
-    return { sub, sid, iat: Math.max(iat, nbf ?? iat), exp }
+    return { sub, sid, jti, iat: Math.max(iat, nbf ?? iat), exp }
   }
 
   return {
     /** A fresh access token. `lasting`: it lives as long as its session. */
-    access(account: Account, session: Session, at: Date, options: { jti: string; lasting?: boolean }): IssuedToken {
+    access(
+      account: Account,
+      session: Session,
+      at: Date,
+      options: { jti: string; lasting?: boolean; profile?: ProfileClaims | undefined },
+    ): IssuedToken {
       const iat = epoch(at)
       const exp = options.lasting ? epoch(session.expiresAt) : iat + accessTtl
-      return issue(settings.access, { ...claims(account, session, options.jti), type: 'access' }, iat, exp)
+      const payload = { ...claims(account, session, options.jti), type: 'access', ...options.profile }
+      return issue(settings.access, payload, iat, exp)
     },
 
     /** The access token of the window that `at` falls in: the same bytes for the same session until it nears its expiry. */
-    steadyAccess(account: Account, session: Session, at: Date): IssuedToken {
+    steadyAccess(account: Account, session: Session, at: Date, profile?: ProfileClaims): IssuedToken {
       const start = epoch(session.createdAt)
       const iat = start + Math.max(0, Math.floor((epoch(at) - start) / window)) * window
-      const payload = { ...claims(account, session, `${session.id}.${iat}`), type: 'access' }
-      return issue(settings.access, payload, iat, iat + accessTtl)
+      const payload = { ...claims(account, session, `${session.id}.${iat}`), type: 'access', ...profile }
+      const key = `${session.id} ${iat} ${profile?.profile_version}`
+      return steadily(key, () => issue(settings.access, payload, iat, iat + accessTtl))
     },
 
     /** The refresh token of the session's generation. Everything in it stands in the row, so it is the same bytes each time. */

@@ -11,7 +11,8 @@ export type CookieSettings = {
   readonly publicUrlIsHttps: boolean
   /** Undefined keeps the cookies to the host that set them. */
   readonly domain?: string | undefined
-  readonly secret: string
+  /** The first signs; the others, of before and after a rotation, still verify. */
+  readonly secrets: readonly string[]
 }
 
 export type CookieKind = 'plain' | 'signed'
@@ -29,7 +30,9 @@ const credentialNames = [...signedNames, plainName] as const
 const expired = { maxAge: 0, expires: new Date(0) }
 
 export function createCookies(settings: CookieSettings) {
-  const key = Buffer.from(hkdfSync('sha256', settings.secret, '', 'gatehouse better-auth cookie', 32))
+  const keys = settings.secrets.map(secret =>
+    Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse better-auth cookie', 32)),
+  )
   const signedIsSecure = settings.secure ?? settings.publicUrlIsHttps
   const prefix = signedIsSecure ? securePrefix : ''
   const signedName = `${prefix}better-auth.session_token`
@@ -46,7 +49,7 @@ export function createCookies(settings: CookieSettings) {
 
   /** Better Auth's signed form, `token.signature`: what `set-auth-token` carries as it is, and its cookie URL-encoded. */
   function sign(token: string): string {
-    return `${token}.${signature(token)}`
+    return `${token}.${signatures(token)[0]}`
   }
 
   /** The token inside a signed form, plain or URL-encoded, cookie or bearer; undefined if the signature is not ours. */
@@ -55,11 +58,13 @@ export function createCookies(settings: CookieSettings) {
     const dot = signed?.lastIndexOf('.') ?? -1
     if (signed === undefined || dot === -1) return undefined
     const token = signed.slice(0, dot)
-    return isToken(token) && isSame(signed.slice(dot + 1), signature(token)) ? token : undefined
+    const given = signed.slice(dot + 1)
+    return isToken(token) && signatures(token).some(expected => isSame(given, expected)) ? token : undefined
   }
 
-  function signature(text: string): string {
-    return createHmac('sha256', key).update(text).digest('base64')
+  /** By every key there is, the current one first. */
+  function signatures(text: string): string[] {
+    return keys.map(key => createHmac('sha256', key).update(text).digest('base64'))
   }
 
   /** The session tokens the request's cookies name, the signed one first. Whatever cannot be one of ours is passed over. */

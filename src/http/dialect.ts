@@ -110,7 +110,7 @@ function documentFailures(route: RouteOptions, dialect: Dialect): void {
     ...(schema.body ? [400, 413, 415] : []),
     ...(schema.security?.length ? [401] : []),
     ...(isSafe(route.method) ? [] : [403]),
-    429,
+    ...(route.config?.rateLimit === false ? [] : [429]),
     500,
     503,
   ]

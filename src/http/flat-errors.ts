@@ -57,6 +57,7 @@ export const flatWords = {
   malformed_body: { status: 400, code: 'BAD_REQUEST', message: 'Invalid JSON in request body' },
   unsupported_media_type: { status: 415, code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Unsupported media type' },
   unsupported_grant_type: { status: 400, code: 'UNSUPPORTED_GRANT_TYPE', message: 'Unsupported grant type' },
+  client_invalid: { status: 401, code: 'INVALID_CLIENT', message: 'Invalid client' },
   body_too_large: { status: 413, code: 'PAYLOAD_TOO_LARGE', message: 'Request body is too large' },
   header_too_large: {
     status: 431,

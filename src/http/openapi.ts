@@ -14,7 +14,15 @@ export const signedIn = [{ bearer: [] }, { cookie: [] }, { password: [] }]
 /** `security` of a route that anybody may call. */
 export const anybody: Record<string, string[]>[] = []
 
+/** `security` of a route for services that authenticate with a secret of their own. */
+export const asClient = [{ client: [] }]
+
 export const securitySchemes = {
+  client: {
+    type: 'http',
+    scheme: 'basic',
+    description: 'The id and secret of a service, as listed in SERVICE_CLIENTS.',
+  },
   bearer: {
     type: 'http',
     scheme: 'bearer',

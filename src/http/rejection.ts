@@ -6,6 +6,7 @@ export const rejectionCodes = [
   'unsupported_grant_type',
   'body_too_large',
   'header_too_large',
+  'client_invalid',
   'origin_untrusted',
   'origin_missing',
   'cross_site_login',

@@ -1,9 +1,9 @@
 /** The OpenAPI document, generated from the routes' schemas, and Swagger UI over it at /docs. */
-import { createHash } from 'node:crypto'
 import swagger, { type SwaggerTransform } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { stringify } from 'yaml'
+import { isKnown, tagOf } from '../http/etag.js'
 import { securitySchemes } from '../http/openapi.js'
 
 export type DocsSettings = { enabled: boolean; version: string }
@@ -38,6 +38,11 @@ const tags = [
   },
   { name: 'profile', description: 'The background profile and what a chatbot reads from it.' },
   { name: 'codvid', description: 'The envelope dialect with 30-day tokens.' },
+  {
+    name: 'verifiers',
+    description:
+      'For services that verify our tokens: keys, introspection, revocation, and the check a proxy asks for.',
+  },
   { name: 'operations', description: 'For those who run the service.' },
 ]
 
@@ -87,20 +92,12 @@ function serveDocument(app: FastifyInstance, path: string, type: string, write: 
   app.get(path, { schema: { hide: true } }, async (request, reply) => {
     written ??= withEtag(write())
     reply.headers({ etag: written.etag, 'cache-control': 'public, no-cache' })
-    if (isNamed(written.etag, request.headers['if-none-match'])) return reply.code(304).send()
+    if (isKnown(request, written.etag)) return reply.code(304).send()
     return reply.type(type).send(written.text)
   })
 }
 
-function withEtag(text: string) {
-  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` }
-}
-
-/** RFC 9110 section 13.1.2. Compared weakly: proxies that compress make a tag a weak one. */
-function isNamed(etag: string, ifNoneMatch = ''): boolean {
-  const named = ifNoneMatch.split(',').map(tag => tag.trim().replace(/^W\//, ''))
-  return named.includes(etag) || named.includes('*')
-}
+const withEtag = (text: string) => ({ text, etag: tagOf(text) })
 
 /** The document as openapi.yaml holds it, byte for byte the same on every machine. */
 export function openapiYaml(app: FastifyInstance): string {

@@ -163,6 +163,8 @@ export type ConnectionOptions = {
   settings: Record<string, string>
   /** Called once, when the connection is over for whatever reason; the code is the socket's where it has one. */
   onGone: (code: string) => void
+  /** Called with the payload of every notification the connection listens for. */
+  onNotify?: (payload: string) => void
 }
 
 /**
@@ -171,7 +173,7 @@ export type ConnectionOptions = {
  * may never be answered, and a transaction may go on outside itself. So its second socket is refused, and all of that
  * state dies with the first. Where it does its own queries (for types, for host selection) nobody catches their errors.
  */
-export function openConnection(url: string, { turn = 0, settings, onGone }: ConnectionOptions): Connection {
+export function openConnection(url: string, { turn = 0, settings, onGone, onNotify }: ConnectionOptions): Connection {
   let socket: (Socket & { host?: string }) | undefined
   let trouble = 'CONNECTION_CLOSED'
   let gone = false
@@ -207,6 +209,7 @@ export function openConnection(url: string, { turn = 0, settings, onGone }: Conn
     socket: connect,
     onclose: over,
     onnotice: () => {},
+    onnotify: (_channel: string, payload: string) => onNotify?.(payload),
     fetch_types: false,
     idle_timeout: null,
     max_lifetime: null,

@@ -1,6 +1,7 @@
 /** Every table and column of the store; the only place where a column is named. */
 import { type SQL, sql } from 'drizzle-orm'
 import {
+  bigint,
   boolean,
   check,
   doublePrecision,
@@ -149,4 +150,24 @@ export const interactions = pgTable(
     index('interactions_newest').on(table.accountId, table.createdAt, table.id),
     check('interactions_effectiveness', sql`${table.effectiveness} between 0 and 5`),
   ],
+)
+
+/**
+ * What has been revoked while tokens of it may still live elsewhere. Written by triggers alone (see the migration), so that
+ * SQL by hand counts too; read by the revocation feed.
+ */
+export const revocations = pgTable(
+  'revocations',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    accountId: uuid('account_id').notNull(),
+    /** Null: every token of the account that was issued before `revoked_at`. */
+    sessionId: uuid('session_id'),
+    revokedAt: moment('revoked_at').notNull().defaultNow(),
+    /** When the session would have expired, or the last one of the account that has a fixed end; null where there is none. */
+    sessionExpiresAt: moment('session_expires_at'),
+    /** False: the session, or one of the account's, has a fixed end, and so may have an access token that lives as long. */
+    sliding: boolean('sliding').notNull(),
+  },
+  table => [index('revocations_time').on(table.revokedAt)],
 )

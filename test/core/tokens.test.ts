@@ -133,7 +133,7 @@ t.test('what is in a token', async t => {
   t.strictSame(Object.keys(access.header).sort(), ['alg', 'kid', 'typ'])
   t.match(access.header, { alg: 'HS256', typ: 'JWT', kid: /^[\w-]{8}$/ })
   t.strictSame(Object.keys(access.claims).sort(), ['exp', 'iat', 'iss', 'jti', 'sid', 'sub', 'type'])
-  t.match(access.claims, { iss: 'gatehouse', sub: tokens.user.uuid, sid: uuid, jti: uuid, type: 'access' })
+  t.match(access.claims, { iss: 'http://localhost:3000', sub: tokens.user.uuid, sid: uuid, jti: uuid, type: 'access' })
   t.ok(Number.isInteger(access.claims.iat) && Math.abs(access.claims.iat - before) <= 5)
   t.equal(access.claims.exp - access.claims.iat, 1800)
   t.equal(tokens.expires_in, 1800)
@@ -141,7 +141,7 @@ t.test('what is in a token', async t => {
   const { sid, sub } = access.claims
   const renewal = read(tokens.refresh_token)
   t.strictSame(Object.keys(renewal.claims).sort(), ['exp', 'gen', 'iat', 'iss', 'jti', 'sid', 'sub', 'type'])
-  t.match(renewal.claims, { iss: 'gatehouse', sub, sid, jti: `${sid}.0`, type: 'refresh', gen: 0 })
+  t.match(renewal.claims, { iss: 'http://localhost:3000', sub, sid, jti: `${sid}.0`, type: 'refresh', gen: 0 })
   t.ok(Number.isInteger(renewal.claims.iat))
   t.equal(renewal.claims.exp - renewal.claims.iat, 7 * day)
   t.not(renewal.header.kid, access.header.kid, 'the keys have different names')
@@ -197,7 +197,11 @@ t.test('lifetimes, issuer and audience as configured', async t => {
   t.equal(await askBearer(forge(header, without(claims, 'aud')), acme), 'refused', 'no audience')
   for (const aud of ['other-api', 'acme-api ', '', null, [], ['other-api'], [['acme-api']], { 'acme-api': 1 }, 1])
     t.equal(await askBearer(forge(header, { ...claims, aud }), acme), 'refused', `audience ${JSON.stringify(aud)}`)
-  t.equal(await askBearer(forge(header, { ...claims, iss: 'gatehouse' }), acme), 'refused', 'the default issuer')
+  t.equal(
+    await askBearer(forge(header, { ...claims, iss: 'http://localhost:3000' }), acme),
+    'refused',
+    'the default issuer',
+  )
   t.equal((await post('/auth/refresh', { token: tokens.refresh_token }, {}, acme)).statusCode, 200)
 })
 

@@ -17,7 +17,7 @@ const [token, other] = ['t'.repeat(43), 'o'.repeat(43)]
 const epoch = 'Expires=Thu, 01 Jan 1970 00:00:00 GMT'
 
 function cookiesFor(settings: Partial<CookieSettings> = {}): Cookies {
-  return createCookies({ secure: undefined, publicUrlIsHttps: false, secret, ...settings })
+  return createCookies({ secure: undefined, publicUrlIsHttps: false, secrets: [secret], ...settings })
 }
 
 /** Runs something against a real request carrying this Cookie header; what it returns, and the Set-Cookie headers sent. */
@@ -125,12 +125,22 @@ t.test('unsign takes our signatures alone, plain or URL-encoded', async t => {
     encodeURIComponent(encodeURIComponent(value)),
     `${value}%`,
     '%E0%A4%A',
-    cookiesFor({ secret: `${secret}!` }).sign(token),
+    cookiesFor({ secrets: [`${secret}!`] }).sign(token),
     cookies.sign('true'),
     cookies.sign('t'.repeat(42)),
     cookies.sign(`${'t'.repeat(42)}.`),
   ]
   for (const text of refused) t.equal(cookies.unsign(text), undefined, text)
+})
+
+t.test('while the secret changes, both verify and the first one signs', async t => {
+  const next = `${secret}, the next one`
+  const [before, during, after] = [[secret], [next, secret], [next]].map(secrets => cookiesFor({ secrets }))
+  const [old, young] = [before?.sign(token) ?? '', after?.sign(token) ?? '']
+  t.not(old, young)
+  t.equal(during?.sign(token), young)
+  for (const value of [old, young]) t.equal(during?.unsign(value), token)
+  t.equal(after?.unsign(old), undefined)
 })
 
 t.test('tokens are read from all three names, the signed ones first', async t => {

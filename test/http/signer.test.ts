@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import fastify from 'fastify'
 import { jwtVerify } from 'jose'
 import t, { type Test } from 'tap'
+import { secretKey } from '../../src/core/keys.js'
 import { createSigners } from '../../src/http/signer.js'
 
 const secrets = {
@@ -20,7 +21,8 @@ const seal = (header: string, payload: string, secret?: string) =>
 async function signersOf(t: Test, given = secrets) {
   const app = fastify()
   t.teardown(() => app.close())
-  return createSigners(app, given)
+  const ring = (secret: string) => ({ current: secretKey(secret), others: [] })
+  return createSigners(app, { access: ring(given.access), refresh: ring(given.refresh) })
 }
 
 function splitToken(token: string): [string, string, string] {

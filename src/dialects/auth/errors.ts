@@ -67,6 +67,7 @@ const words = {
   malformed_body: { status: 400, detail: 'There was an error parsing the body', error: 'invalid_request' },
   unsupported_media_type: { status: 415, detail: 'Unsupported media type', error: 'invalid_request' },
   unsupported_grant_type: { status: 400, detail: 'Unsupported grant type', error: 'unsupported_grant_type' },
+  client_invalid: { status: 401, detail: 'Could not validate client credentials', error: 'invalid_client' },
   body_too_large: { status: 413, detail: 'Request body is too large', error: 'invalid_request' },
   header_too_large: { status: 431, detail: 'Request header fields are too large', error: 'invalid_request' },
   origin_untrusted: { status: 403, detail: 'Origin is not trusted', error: 'access_denied' },

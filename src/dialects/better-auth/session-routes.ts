@@ -45,7 +45,12 @@ export function sessionRoutes(
     },
     async (request, reply) => {
       const identity = await credentials.find(request, { slide: request.query.disableRefresh !== 'true' })
-      if (identity) return toCurrentSession(identity, core.sessions.steadyAccess(identity))
+      if (identity) {
+        const access = await core.sessions.steadyAccess(identity)
+        // What Better Auth's jwt plugin sends along, so that no second call is needed.
+        reply.header('set-auth-jwt', access.token)
+        return toCurrentSession(identity, access)
+      }
       // A cookie that was ours once is taken back; one that somebody made up is not worth an answer.
       if (cookies.readTokens(request).length > 0 || hasAmbiguousCookie(request)) cookies.clear(reply, request)
       if (options.strictSession)

@@ -111,6 +111,11 @@ export const MaybeSession = Type.Unsafe<Static<typeof CurrentSession> | null>({
   examples: [current, null],
 })
 
+export const AccessToken = Type.Object(
+  { token: Type.String({ description: 'A JWT.' }) },
+  { $id: 'BetterAuthToken', description: 'The token.', examples: [{ token: 'eyJhbGciOi…' }] },
+)
+
 export const SessionQuery = Type.Object({
   disableRefresh: Type.Optional(Type.String({ maxLength: 16, description: '`true`: do not extend the session.' })),
   disableCookieCache: Type.Optional(Type.String({ maxLength: 16, description: 'Accepted; there is no such cache.' })),
@@ -273,6 +278,7 @@ export const Ok = Type.Object(
 )
 
 export const components = [
+  AccessToken,
   User,
   SessionObject,
   SessionList,

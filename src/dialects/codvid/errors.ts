@@ -36,6 +36,7 @@ const words = {
   malformed_body: { status: 400, message: 'request body is not valid JSON.' },
   unsupported_media_type: { status: 415, message: 'request body must be application/json.' },
   unsupported_grant_type: { status: 400, message: 'unsupported auth_type!' },
+  client_invalid: { status: 401, message: badToken, bare: true },
   body_too_large: { status: 413, message: 'request body is too large.' },
   header_too_large: { status: 431, message: 'request headers are too large.' },
   origin_untrusted: { status: 403, message: 'origin is not trusted.' },

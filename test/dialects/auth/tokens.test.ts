@@ -73,7 +73,7 @@ t.test('the tokens say what they are', async t => {
   t.match(JSON.parse(header), { alg: 'HS256', typ: 'JWT', kid: /^[\w-]{8}$/ })
   const claims = JSON.parse(payload)
   t.strictSame(Object.keys(claims), ['iss', 'sub', 'sid', 'jti', 'type', 'iat', 'exp'])
-  t.match(claims, { iss: 'gatehouse', sub: uuid, type: 'access', exp: claims.iat + 1800 })
+  t.match(claims, { iss: 'http://localhost:3000', sub: uuid, type: 'access', exp: claims.iat + 1800 })
   const renewing = claimsOf(refresh)
   t.strictSame(Object.keys(renewing), ['iss', 'sub', 'sid', 'jti', 'type', 'gen', 'iat', 'exp'])
   t.match(renewing, { sub: uuid, sid: claims.sid, type: 'refresh', gen: 0, exp: renewing.iat + 7 * 86_400 })
