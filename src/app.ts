@@ -1,7 +1,6 @@
 /** The stairwell: builds store, core, HTTP floor and doors, in that order. The only file that knows every floor. */
 import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Config } from './config.js'
@@ -20,11 +19,12 @@ import { KeySet, PublicKey } from './http/key-set.js'
 import { limitRequests } from './http/limits.js'
 import { logging } from './http/logging.js'
 import { createOriginCheck } from './http/origin.js'
+import { addSecurityHeaders } from './http/security-headers.js'
 import { createSigners } from './http/signer.js'
 import { compileStrictly } from './http/validation.js'
 import { describeRoutes } from './operations/docs.js'
 import { serveHealth } from './operations/health.js'
-import { countRequests } from './operations/metrics.js'
+import { countRequests, showNews } from './operations/metrics.js'
 import { answerProblems, answerUnroutable, boundHeaders } from './operations/problems.js'
 import { createReadiness, type Readiness } from './operations/readiness.js'
 import type { Database } from './store/database.js'
@@ -59,6 +59,7 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   const core = await buildCore(app, config, world.database)
   // Before the listener waits for its last answers: a revocation feed would keep it waiting for half a minute.
   app.addHook('preClose', () => core.close())
+  showNews(metrics, core.isInformed)
   const floor = layFloor(core, config)
 
   compileStrictly(app, [
@@ -111,14 +112,7 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
   // Cookies are read by http/cookies.ts alone, which sees doubled ones; the plugin writes them. With `hook: false` it would
   // not write those that are set as late as a door's own onSend.
   await app.register(cookie)
-  await app.register(helmet, {
-    // Answers are data. The pages at /docs have a policy of their own.
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    frameguard: { action: 'deny' },
-  })
+  addSecurityHeaders(app)
   if (config.corsOrigins.length === 0) return
   await app.register(cors, {
     origin: [...config.corsOrigins],

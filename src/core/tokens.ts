@@ -1,4 +1,5 @@
 /** The JWTs this service issues: what is in them, and the one function per type that checks them. */
+import { timingSafeEqual } from 'node:crypto'
 import type { Account, Session } from '../store/rows.js'
 import { hardwareBackgrounds, softwareLevels } from '../store/schema.js'
 import { AuthError } from './errors.js'
@@ -7,8 +8,6 @@ import { isUuid } from './sources.js'
 
 /** Signs claims with the current key and verifies a compact JWS with any of the ring; made by http/signer.ts. `verify` throws on anything but a good signature. */
 export type Signer = {
-  /** Whether the same claims give the same bytes; ECDSA as it is had here does not (RFC 6979 would). */
-  deterministic: boolean
   /** `typ` is the header's, JWT where nothing is said. */
   sign(claims: Record<string, unknown>, typ?: string): string
   verify(token: string): Record<string, unknown>
@@ -47,7 +46,9 @@ export type ProfileClaims = {
 
 /** Characters a token may have, so that a header with it fits everywhere. */
 export const tokenLimit = 1024
-/** How many steady tokens are kept where signing the same claims twice gives other bytes. */
+/** How many verified tokens are remembered. */
+const mostVerifiedTokens = 10_000
+/** How many steady tokens are kept. */
 const mostSteadyTokens = 10_000
 
 /** Seconds by which an issuer's clock may run ahead of the database's. */
@@ -102,11 +103,11 @@ export function createTokens(settings: TokenSettings) {
     return { token, expiresAt: new Date(exp * 1000), lifetime: exp - iat }
   }
 
+  const rememberVerified = createTokenMemory()
   const steady = new Map<string, IssuedToken>()
 
-  /** `make`, once per key, where the signature would differ from call to call; oldest out first. */
+  /** `make`, once per key, oldest out first: signing costs, and an ECDSA signature never comes out alike twice. */
   const steadily = (key: string, make: () => IssuedToken): IssuedToken => {
-    if (settings.access.deterministic) return make()
     const known = steady.get(key)
     if (known) return known
     const [eldest] = steady.keys()
@@ -168,9 +169,8 @@ export function createTokens(settings: TokenSettings) {
     },
 
     /** Claims of a well-signed access token, its times not yet judged. Throws credential_invalid. */
-    readAccess(token: string): AccessClaims {
-      return check(verified(settings.access, token), 'access', longestAccess)
-    },
+    readAccess: (token: string): AccessClaims =>
+      rememberVerified(token, () => check(verified(settings.access, token), 'access', longestAccess)),
 
     /** Claims of a well-signed refresh token, its times not yet judged. Throws credential_invalid. */
     readRefresh(token: string): RefreshClaims {
@@ -189,6 +189,32 @@ export function createTokens(settings: TokenSettings) {
   }
 }
 
+/**
+ * The claims of the tokens verified last: clients send one token many times, and its signature does not change. Named by
+ * `jti`, and never by the token's text alone (ECDSA tokens have twins); a hit is the same text, signature compared in
+ * constant time.
+ */
+function createTokenMemory() {
+  const known = new Map<string, { input: string; signature: Buffer; claims: AccessClaims }>()
+
+  return (token: string, verify: () => AccessClaims): AccessClaims => {
+    const dot = token.lastIndexOf('.')
+    const input = token.slice(0, dot)
+    const signature = Buffer.from(token.slice(dot + 1))
+    const found = known.get(unverifiedJti(token))
+    const isKnown =
+      found?.input === input &&
+      found.signature.length === signature.length &&
+      timingSafeEqual(found.signature, signature)
+    if (isKnown) return found.claims
+    const claims = verify()
+    const [eldest] = known.keys()
+    if (eldest !== undefined && known.size >= mostVerifiedTokens) known.delete(eldest)
+    known.set(claims.jti, { input, signature, claims })
+    return claims
+  }
+}
+
 const epoch = (time: Date): number => Math.floor(time.getTime() / 1000)
 
 const isId = (value: unknown): value is string => typeof value === 'string' && isUuid(value)
@@ -204,9 +230,13 @@ const isSecond = (value: unknown): value is number =>
 const isForUs = (aud: unknown, audience: string | undefined): boolean =>
   audience === undefined ? aud === undefined : aud === audience || (Array.isArray(aud) && aud.includes(audience))
 
-function unverifiedIssuer(token: string): unknown {
+const unverifiedIssuer = (token: string): unknown => unverifiedPayload(token)?.iss
+
+const unverifiedJti = (token: string): string => String(unverifiedPayload(token)?.jti)
+
+function unverifiedPayload(token: string): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))?.iss
+    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) ?? undefined
   } catch {
     return undefined
   }

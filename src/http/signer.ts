@@ -46,7 +46,6 @@ function toSigner(keys: Map<string, Key>, jwts: Map<string, Jwt>, current: Key):
     return found
   }
   return {
-    deterministic: current.alg !== 'ES256',
     sign: (claims, typ) => jwtOf(current.kid).sign(claims, typ === undefined ? undefined : { typ }),
     verify(token) {
       if (!isSpeltOneWay(token)) throw new Error('not a token of ours')

@@ -1,7 +1,7 @@
 /** Prometheus metrics, on a port of their own so that they are never public by accident. */
 import { createServer, type Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -16,12 +16,29 @@ export function countRequests(app: FastifyInstance): Registry {
     buckets,
     registers: [registry],
   })
+  /** Looking a child up by its labels costs more than counting; there are as many as routes and statuses. */
+  const children = new Map<string, Histogram.Internal<string>>()
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown'
-    durations.labels(request.method, route, String(reply.statusCode)).observe(reply.elapsedTime / 1000)
+    const key = `${request.method} ${reply.statusCode} ${route}`
+    const child = children.get(key) ?? durations.labels(request.method, route, String(reply.statusCode))
+    children.set(key, child)
+    child.observe(reply.elapsedTime / 1000)
     done()
   })
   return registry
+}
+
+/** Shows whether sessions are read from memory: whether news of those that end reaches this process. */
+export function showNews(registry: Registry, isInformed: () => boolean): void {
+  new Gauge({
+    name: 'gatehouse_session_news',
+    help: '1: news of ended sessions reaches this process, and sessions are remembered. 0: every request asks the database.',
+    registers: [registry],
+    collect() {
+      this.set(isInformed() ? 1 : 0)
+    },
+  })
 }
 
 /** Serves `/metrics` and nothing else. */

@@ -1,7 +1,10 @@
 /** Better Auth's own client, unmodified, against a listening service: once with cookies as a browser, once with a bearer as an app. */
+import { generateKeyPairSync } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { BASE_ERROR_CODES } from 'better-auth'
 import { createAuthClient } from 'better-auth/client'
+import { jwtClient } from 'better-auth/client/plugins'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import { startApp } from '../helpers/app.js'
 
@@ -207,4 +210,38 @@ t.test('the JSON dialect is in the clientâ€™s reach, and its session the clientâ
   t.match(await client.$fetch('/user'), { error: null, data: { email } })
   t.same(await client.signOut(), { data: { success: true }, error: null })
   t.equal(cookies.size, 0)
+})
+
+t.test('its jwt plugin: a token for other services, and the keys to verify it', async t => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const signing = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const service = await startApp(t, { JWT_PRIVATE_KEY: signing })
+  await service.app.listen({ host: '127.0.0.1', port: 0 })
+  const there = `http://127.0.0.1:${(service.app.server.address() as AddressInfo).port}`
+  let opaque = ''
+  let along: string | null = null
+  const client = createAuthClient({
+    baseURL: there,
+    plugins: [jwtClient()],
+    fetchOptions: {
+      auth: { type: 'Bearer', token: () => opaque },
+      onSuccess: ({ response }) => {
+        along = response.headers.get('set-auth-jwt') ?? along
+      },
+    },
+  })
+  t.match(await client.token(), { data: null, error: { status: 401, code: 'UNAUTHORIZED' } }, 'signed out')
+  const up = await client.signUp.email({ name: 'Ada', email: newEmail(), password })
+  opaque = up.data?.token ?? ''
+
+  const { data } = await client.token()
+  const keys = await client.jwks()
+  t.equal(keys.error, null)
+  const { payload } = await jwtVerify(data?.token ?? '', createLocalJWKSet(keys.data as never), {
+    algorithms: ['EdDSA'],
+    issuer: service.config.issuer,
+  })
+  t.equal(payload.sub, up.data?.user.id)
+  await client.getSession()
+  t.equal(along, data?.token, 'getSession brings it along')
 })
