@@ -47,6 +47,8 @@ async function run(config: Config, service: Service, database: Database): Promis
   const { log } = app
   if (config.madeSecrets.length > 0)
     log.warn(`${config.madeSecrets.join(' and ')} not set: made once and kept in ${config.dataDir}/secrets.json`)
+  if (config.production && config.publicUrl === undefined)
+    log.warn(`PUBLIC_URL not set: services are told that this is ${config.issuer}`)
   if (config.migrateOnStart) await migrateAtStart(database, config.databaseUrl, log)
 
   const metricsServer = config.metricsPort === undefined ? undefined : createMetricsServer(service.metrics)
