@@ -58,7 +58,7 @@ func main() {
 	if err := json.Unmarshal(content, &all); err != nil {
 		panic(err)
 	}
-	good, bad, wrong := 0, 0, 0
+	good, bad, taken, wrong := 0, 0, 0, 0
 	complain := func(id string, what any) { wrong++; fmt.Printf("%s: %v\n", id, what) }
 	for _, each := range all.Good {
 		verifier, covered := all.verifier(each.Verifier)
@@ -81,13 +81,16 @@ func main() {
 		bad++
 		_, err := verifier.Verify(each.Token)
 		_, isLaxer := laxer[each.ID]
+		if err == nil {
+			taken++
+		}
 		if err == nil && !isLaxer {
 			complain(each.ID, "accepted")
 		} else if err != nil && isLaxer {
 			complain(each.ID, "listed as laxer, and refused")
 		}
 	}
-	fmt.Printf("%d good, %d bad, %d of them taken all the same, %d wrong\n", good, bad, len(laxer), wrong)
+	fmt.Printf("%d good, %d bad, %d of them taken all the same, %d wrong\n", good, bad, taken, wrong)
 	if wrong > 0 || good == 0 || bad == 0 {
 		os.Exit(1)
 	}

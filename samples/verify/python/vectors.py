@@ -46,7 +46,7 @@ def main(path):
             now=lambda: vectors["now"],
         )
 
-    wrong, good, bad = [], 0, 0
+    wrong, good, bad, taken = [], 0, 0, 0
     for vector in vectors["good"]:
         if vector["verifier"] not in ("hs256", "es256", "hs256-no-audience"):
             continue
@@ -65,11 +65,12 @@ def main(path):
             accepted = True
         except jwt.InvalidTokenError:
             accepted = False
+        taken += accepted
         if accepted != (vector["id"] in LAXER):
             wrong.append(f"{vector['id']}: {'accepted' if accepted else 'listed as laxer, and refused'}")
     for line in wrong:
         print(line)
-    print(f"{good} good, {bad} bad, {len(LAXER)} of them taken all the same, {len(wrong)} wrong")
+    print(f"{good} good, {bad} bad, {taken} of them taken all the same, {len(wrong)} wrong")
     return 1 if wrong or good == 0 or bad == 0 else 0
 
 

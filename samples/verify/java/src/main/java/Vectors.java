@@ -42,6 +42,7 @@ public final class Vectors {
   }
 
   private final Map<String, Object> vectors;
+  private int taken = 0;
   private int wrong = 0;
 
   private Vectors(Map<String, Object> vectors) {
@@ -52,7 +53,7 @@ public final class Vectors {
     Vectors run = new Vectors(JSONObjectUtils.parse(Files.readString(Path.of(arguments[0]), StandardCharsets.UTF_8)));
     int good = run.accept();
     int bad = run.refuse();
-    System.out.printf("%d good, %d bad, %d of them taken all the same, %d wrong%n", good, bad, LAXER.size(), run.wrong);
+    System.out.printf("%d good, %d bad, %d of them taken all the same, %d wrong%n", good, bad, run.taken, run.wrong);
     if (run.wrong > 0 || good == 0 || bad == 0) System.exit(1);
   }
 
@@ -75,6 +76,7 @@ public final class Vectors {
       boolean isLaxer = LAXER.containsKey(vector.get("id"));
       try {
         verifier(vector).verify((String) vector.get("token"));
+        taken++;
         if (!isLaxer) complain(vector, "accepted");
       } catch (BadJOSEException | JOSEException | ParseException error) {
         if (isLaxer) complain(vector, "listed as laxer, and refused");
