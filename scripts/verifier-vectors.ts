@@ -752,6 +752,7 @@ const revocations = {
     { id: 'for-client', document: feed({ aud: ['other', client] }) },
     { id: 'for-audience', document: feed({ aud: audience }) },
     { id: 'more-events', document: feed({ events: { ...feedClaims.events, 'https://example.org/event': {} } }) },
+    { id: 'before', document: feed(event({ before: now - 60 })), also_revokes: ['older'] },
   ],
   tokens: [
     { id: 'session-revoked', revoked: true, token: make(families.es256) },
@@ -759,6 +760,7 @@ const revocations = {
     { id: 'account-before', revoked: true, token: make(families.es256, { sid: other, sub: other, iat: now - 31 }) },
     { id: 'account-at', revoked: false, token: make(families.es256, { sid: other, sub: other, iat: now - 30 }) },
     { id: 'account-after', revoked: false, token: make(families.es256, { sid: other, sub: other, iat: now - 29 }) },
+    { id: 'older', revoked: false, token: make(families.es256, { sid: other, iat: now - 61 }) },
   ],
   bad: [
     { id: 'signature', why: 'signed by somebody else', document: feed({}, feedHeader, es256('es256-foreign')) },
@@ -780,6 +782,9 @@ const revocations = {
     { id: 'session-alone', why: 'a session without its end', document: feed(event({ sessions: [[other]] })) },
     { id: 'account-text', why: 'a mark that is a text', document: feed(event({ accounts: [[other, '1', now]] })) },
     { id: 'account-short', why: 'an account without its end', document: feed(event({ accounts: [[other, now]] })) },
+    { id: 'before-text', why: 'a `before` that is a text', document: feed(event({ before: String(now - 60) })) },
+    { id: 'before-fraction', why: 'a `before` between two seconds', document: feed(event({ before: now - 60.5 })) },
+    { id: 'before-null', why: 'a `before` of nothing', document: feed(event({ before: null })) },
   ],
 }
 

@@ -133,7 +133,9 @@ export function followFeed(options: FeedOptions): Feed {
     }),
     isRevoked: claims =>
       held !== undefined &&
-      (held.sessions.has(claims.sid) || claims.iat < (held.accounts.get(claims.sub)?.notBefore ?? 0)),
+      (claims.iat < held.before ||
+        held.sessions.has(claims.sid) ||
+        claims.iat < (held.accounts.get(claims.sub)?.notBefore ?? 0)),
     isStale: () => held === undefined || held.exp <= secondsNow() || clock() - heardAt > maxStaleSeconds * second,
     async close() {
       closing.abort()

@@ -46,11 +46,13 @@ export function createKeySet(options: KeySetOptions) {
   }
 
   const load = async (): Promise<void> => {
+    const askedAt = clock()
     try {
       await fetchKeys()
       failures = 0
-      loadedAt = clock()
-      nextTry = loadedAt + pauseAfterSuccess
+      // RFC 9111 section 4.2.3: an answer ages on its way, and a key may have been retired meanwhile.
+      loadedAt = askedAt
+      nextTry = clock() + pauseAfterSuccess
     } catch (error) {
       const pause = Math.min(pauseAfterFailure.longest, pauseAfterFailure.shortest * 2 ** failures)
       failures += 1

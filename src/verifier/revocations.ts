@@ -12,6 +12,8 @@ export type Revocations = {
   sessions: ReadonlyMap<string, { exp: number }>
   /** Per account the second before which its tokens are void, and until when they could live. */
   accounts: ReadonlyMap<string, { notBefore: number; exp: number }>
+  /** The second before which every token is void: more was revoked than a document can hold. 0 where nothing is said. */
+  before: number
 }
 
 export type DocumentExpectations = {
@@ -33,7 +35,14 @@ export function readRevocations(payload: JsonObject, expected: DocumentExpectati
     throw new Error('the document is malformed')
   if (iat > expected.seconds + expected.tolerance) throw new Error('the document is of a time to come')
   if (exp + expected.tolerance <= expected.seconds) throw new Error('the document has expired')
-  return { iat, exp, sessions: readSessions(event.sessions), accounts: readAccounts(event.accounts) }
+  const { sessions, accounts, before } = event
+  return { iat, exp, sessions: readSessions(sessions), accounts: readAccounts(accounts), before: readBefore(before) }
+}
+
+function readBefore(before: unknown): number {
+  if (before === undefined) return 0
+  if (!isSecond(before)) throw new Error('the second before which all is void is malformed')
+  return before
 }
 
 function readSessions(entries: unknown): Revocations['sessions'] {
@@ -63,7 +72,7 @@ export function succeed(held: Revocations | undefined, next: Revocations, second
   const isLive = ([, { exp }]: [string, { exp: number }]) => exp > seconds
   const sessions = new Map([...[...held.sessions].filter(isLive), ...next.sessions])
   const accounts = mergeAccounts([...[...held.accounts].filter(isLive), ...next.accounts])
-  return { ...next, sessions, accounts }
+  return { ...next, sessions, accounts, before: Math.max(held.before, next.before) }
 }
 
 function mergeAccounts(entries: Iterable<[string, { notBefore: number; exp: number }]>): Revocations['accounts'] {

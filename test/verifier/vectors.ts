@@ -21,7 +21,7 @@ export type Vectors = {
 export type RevocationVectors = {
   audience: string
   client_id: string
-  good: { id: string; document: string }[]
+  good: { id: string; document: string; also_revokes?: string[] }[]
   tokens: { id: string; token: string; revoked: boolean }[]
   bad: { id: string; document: string }[]
 }
