@@ -24,7 +24,7 @@ const isList = (name: string): boolean => /_(PREVIOUS|NEXT)$/.test(name)
 export function secretFaults(given: Given): string[] {
   const faults = [...accessNames, ...refreshNames, 'PASSWORD_PEPPER'].flatMap(name => {
     const weakness = secretsIn(given, name)
-      .map(weaknessOf)
+      .map(secret => weaknessOf(secret) ?? (name === 'PASSWORD_PEPPER' ? undefined : oddityOf(secret)))
       .find(found => found !== undefined)
     return weakness === undefined ? [] : `${name} ${weakness}`
   })
@@ -92,6 +92,10 @@ function weaknessOf(secret: string): string | undefined {
   if (new Set(secret).size < 10) return 'repeats itself: openssl rand -base64 32'
   return undefined
 }
+
+/** What would make another secret of it when it moves to a list. */
+const oddityOf = (secret: string): string | undefined =>
+  /^\s|,|\s$/.test(secret) ? 'must not begin or end with a blank, or hold a comma' : undefined
 
 function keyFaults(given: Given): string[] {
   const faults: string[] = []

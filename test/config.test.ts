@@ -445,6 +445,11 @@ t.test('one secret for two purposes, before or after a rotation', async t => {
     refused(t, name, `${older},${access}`)
 })
 
+t.test('a secret that would be another one in a list', async t => {
+  for (const name of ['JWT_SECRET', 'REFRESH_TOKEN_SECRET'])
+    refused(t, name, `${older}\n`, ` ${older}`, `${older},`, `${older.slice(0, 20)},${older.slice(20)}`)
+})
+
 t.test('private and public keys', async t => {
   for (const [key, alg] of [
     [ec, 'ES256'],
