@@ -1,5 +1,6 @@
 /** Who is measured: how each server is started, and how its own clients talk to it. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import type { Cluster } from '../test/helpers/postgres.js'
 import type { Question } from './load.js'
 import { type Server, startServer } from './server.js'
@@ -14,20 +15,22 @@ let people = 0
 
 // ---------------------------------------------------------------------------------------------------------- Servers
 
-export async function startGatehouse(ground: Ground, { logLevel = 'warn' } = {}): Promise<Server> {
+/** `environment` changes what it is started with, and adds to it. */
+export async function startGatehouse(ground: Ground, environment: Record<string, string> = {}): Promise<Server> {
   return startServer(
     {
       name: 'gatehouse',
       script: 'dist/main.js',
       readyPath: '/livez',
       environment: {
-        DATABASE_URL: await ground.cluster.newDatabase(),
+        DATABASE_URL: environment.DATABASE_URL ?? (await ground.cluster.newDatabase()),
         JWT_SECRET: randomBytes(32).toString('base64'),
         REFRESH_TOKEN_SECRET: randomBytes(32).toString('base64'),
         BCRYPT_COST: '10',
         RATE_LIMIT: 'off',
-        LOG_LEVEL: logLevel,
+        LOG_LEVEL: 'warn',
         DRAIN_DELAY: '0',
+        ...environment,
       },
     },
     ground.keep,
@@ -45,6 +48,12 @@ export async function startBetterAuth(ground: Ground, mode: 'defaults' | 'renewi
     },
     ground.keep,
   )
+}
+
+/** A new key for ES256, as JWT_PRIVATE_KEY. */
+export function newPrivateKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 /** One of the ceilings: what a service could do that left out nearly everything. */
@@ -95,6 +104,11 @@ export async function signUp({ origin }: Server): Promise<Person> {
 export async function accessTokenOf({ origin }: Server, person: Person): Promise<string> {
   const answer = await call(`${origin}/api/auth/get-session`, { headers: bearer(person.token) })
   return ((await answer.json()) as { accessToken: string }).accessToken
+}
+
+/** Ends the session of an access token of Gatehouse. */
+export async function logOut({ origin }: Server, access: string): Promise<void> {
+  await call(`${origin}/auth/logout`, { headers: { ...json, ...bearer(access) }, body: '{}' })
 }
 
 /** A fresh refresh token of Gatehouse. */
@@ -170,6 +184,17 @@ export const readSession = (path: string, headers: Record<string, string>, email
   headers,
   isRight: answer => answer.includes(`"${email}"`),
 })
+
+/** What a proxy asks Gatehouse before it lets a request through, right if it names the person's account. */
+export function forwardAuth(access: string): Question {
+  const { sub } = decodeJwt(access)
+  return {
+    method: 'GET',
+    path: '/oauth2/verify',
+    headers: bearer(access),
+    isRight: (_answer, headers) => headers['x-auth-user'] === sub,
+  }
+}
 
 /** A sign-in by the wire that Gatehouse and Better Auth share. */
 export const signIn = ({ origin }: Server, { email }: Person): Question => ({

@@ -12,12 +12,15 @@ export type Question = {
   /** Made anew for each request. */
   body?: () => string
   /** Whether an answer with a status of 200 is the right one; may take from it what the next body needs. */
-  isRight: (answer: string) => boolean
+  isRight: (answer: string, headers: Headers) => boolean
 }
+
+/** By their names in lower case. */
+type Headers = Record<string, unknown>
 
 export type Latency = { p50: number; p99: number }
 
-export type Measurement = Latency & {
+export type Throughput = {
   /** Right answers a second. */
   rate: number
   /** Of the server's process, per answer. */
@@ -26,12 +29,17 @@ export type Measurement = Latency & {
   lostShare: number
 }
 
-export type Drive = {
-  /** One per connection. */
-  questions: Question[]
+export type Measurement = Throughput & Latency
+
+export type Window = {
   /** Load before the measurement begins. */
   warmupSeconds: number
   seconds: number
+}
+
+export type Drive = Window & {
+  /** One per connection. */
+  questions: Question[]
 }
 
 const answerLimitSeconds = 15
@@ -59,26 +67,37 @@ export async function drive(server: Server, { questions, warmupSeconds, seconds 
   const done = Promise.resolve(load)
 
   await sleep(warmupSeconds * 1000)
-  const before = sample(server.pid)
-  counting = true
-  await sleep(seconds * 1000)
-  counting = false
-  const after = sample(server.pid)
+  const { passedMicros, cpuMicros, lostShare } = await watch([server], async () => {
+    counting = true
+    await sleep(seconds * 1000)
+    counting = false
+  })
   load.stop()
   await done
   faults.demandNone(server.name)
 
-  const passed = after.at - before.at
-  const used = after.used - before.used
   return {
     ...toLatency(latencies),
-    rate: latencies.length / (passed / 1e6),
-    cpuMicros: used / latencies.length,
-    lostShare: Math.max(0, after.busy - before.busy - used) / passed,
+    rate: latencies.length / (passedMicros / 1e6),
+    cpuMicros: cpuMicros / latencies.length,
+    lostShare,
   }
 }
 
-const sample = (pid: number) => ({ at: performance.now() * 1000, used: usedMicros(pid), busy: coreBusyMicros() })
+/** What the servers used while something was done, and which part of their core something else took. */
+export async function watch(servers: Server[], act: () => Promise<void>) {
+  const sample = () => ({
+    at: performance.now() * 1000,
+    used: servers.reduce((sum, { pid }) => sum + usedMicros(pid), 0),
+    busy: coreBusyMicros(),
+  })
+  const before = sample()
+  await act()
+  const after = sample()
+  const passedMicros = after.at - before.at
+  const cpuMicros = after.used - before.used
+  return { passedMicros, cpuMicros, lostShare: Math.max(0, after.busy - before.busy - cpuMicros) / passedMicros }
+}
 
 function toRequest({ method, path, headers, body, isRight }: Question, faults: Faults): Request {
   return {
@@ -86,9 +105,9 @@ function toRequest({ method, path, headers, body, isRight }: Question, faults: F
     path,
     headers,
     ...(body && { setupRequest: request => ({ ...request, body: body() }) }),
-    onResponse: (status, answer) => {
+    onResponse: (status, answer, _context, received) => {
       if (status !== 200) faults.add(`status ${status}`)
-      else if (!isRight(answer)) faults.add('status 200 with another body than expected')
+      else if (!isRight(answer, received)) faults.add('status 200 with another answer than expected')
     },
   }
 }
@@ -137,7 +156,7 @@ function ask(origin: string, { question, agent, faults, latencies }: Asking): Pr
       response.once('end', () => {
         latencies.push(performance.now() - asked)
         if (response.statusCode !== 200) faults.add(`status ${response.statusCode}`)
-        else if (!isRight(body)) faults.add('status 200 with another body than expected')
+        else if (!isRight(body, response.headers)) faults.add('status 200 with another answer than expected')
         resolve()
       })
     })
@@ -161,7 +180,7 @@ function createFaults() {
   }
 }
 
-function toLatency(latencies: number[]): Latency {
+export function toLatency(latencies: number[]): Latency {
   const sorted = Float64Array.from(latencies).sort()
   const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN
   return { p50: at(0.5), p99: at(0.99) }

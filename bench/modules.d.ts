@@ -7,7 +7,7 @@ declare module 'autocannon' {
     headers?: Record<string, string>
     body?: string
     setupRequest?: (request: Request) => Request
-    onResponse?: (status: number, body: string) => void
+    onResponse?: (status: number, body: string, context: object, headers: Record<string, unknown>) => void
   }
   type Client = { setRequests(requests: Request[]): void }
   type Instance = PromiseLike<unknown> & {

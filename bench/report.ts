@@ -1,7 +1,7 @@
 /** Results as Markdown: a table of medians, and ratios beside what they should be. */
-import type { Measurement } from './load.js'
+import type { Measurement, Throughput } from './load.js'
 
-export type Result = { name: string; rounds: Measurement[]; residentMb: number }
+export type Result<Round extends Throughput = Throughput> = { name: string; rounds: Round[]; residentMb: number }
 
 export type Bound = { atLeast: number } | { atMost: number }
 
@@ -24,7 +24,7 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
-export const medianOf = (result: Result, member: keyof Measurement): number =>
+const medianOf = <Name extends string>(result: { rounds: Record<Name, number>[] }, member: Name): number =>
   median(result.rounds.map(round => round[member]))
 
 /** CPU time per answer when least disturbed: what else runs on the machine can only add to it. */
@@ -40,26 +40,37 @@ export function compare(what: string, one: Result, other: Result, bounds: Pick<R
   }
 }
 
-export function resultTable(results: Result[]): string {
-  const rows = results.map(result => {
-    const rates = result.rounds.map(round => round.rate)
-    const spread = `${number(Math.min(...rates))} to ${number(Math.max(...rates))}`
-    return [
-      result.name,
-      number(medianOf(result, 'rate')),
-      spread,
-      number(medianOf(result, 'p50')),
-      number(medianOf(result, 'p99')),
-      number(medianOf(result, 'cpuMicros')),
-      number(leastCpu(result)),
-      number(result.residentMb),
-    ]
-  })
+/** Of servers that were asked. */
+export function resultTable(results: Result<Measurement>[]): string {
+  const rows = results.map(result => [
+    result.name,
+    ...ratesOf(result),
+    number(medianOf(result, 'p50')),
+    number(medianOf(result, 'p99')),
+    ...costsOf(result),
+  ])
   return table(
     ['', 'req/s', 'lowest to highest', 'p50 ms', 'p99 ms', 'server CPU µs/req', 'least', 'resident MB'],
     rows,
   )
 }
+
+/** Of processes that verified tokens. */
+export function verificationTable(results: Result[]): string {
+  const rows = results.map(result => [result.name, ...ratesOf(result), ...costsOf(result)])
+  return table(['', 'tokens/s', 'lowest to highest', 'CPU µs/token', 'least', 'resident MB'], rows)
+}
+
+function ratesOf(result: Result): string[] {
+  const rates = result.rounds.map(round => round.rate)
+  return [number(medianOf(result, 'rate')), `${number(Math.min(...rates))} to ${number(Math.max(...rates))}`]
+}
+
+const costsOf = (result: Result): string[] => [
+  number(medianOf(result, 'cpuMicros')),
+  number(leastCpu(result)),
+  number(result.residentMb),
+]
 
 export function ratioTable(ratios: Ratio[]): string {
   const rows = ratios.map(ratio => [
@@ -87,7 +98,7 @@ export function table(head: string[], rows: string[][]): string {
 }
 
 /** Three significant figures, and whole numbers from 100 up: more would be noise. */
-function number(value: number): string {
+export function number(value: number): string {
   if (!Number.isFinite(value)) return '?'
   if (value >= 1000) return Number(value.toPrecision(3)).toLocaleString('en')
   return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(value >= 10 ? 3 : 2)))

@@ -8,7 +8,8 @@ import { arch, cpus } from 'node:os'
 import { inspect, parseArgs } from 'node:util'
 import { type Cluster, startPostgres } from '../test/helpers/postgres.js'
 import { leaveServerCore, loadAverages } from './machine.js'
-import { type Run, scenarios } from './scenarios.js'
+import { scenarios } from './scenarios.js'
+import type { Run } from './turns.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +23,7 @@ const names = positionals.length > 0 ? positionals : Object.keys(scenarios)
 const seconds = within('seconds', values.seconds, [1, 60])
 const rounds = within('rounds', values.rounds, [1, 20])
 const patience = within('patience', values.patience, [0, 60])
-const limitMinutes = 90
+const limitMinutes = 120
 
 const stops: (() => Promise<void>)[] = []
 let cluster: Promise<Cluster> | undefined
@@ -71,7 +72,9 @@ async function describeMachine(postgres: Cluster): Promise<string> {
     `${cpus().length} cores (${cpu?.model.trim()}, ${arch()})`,
     `Node ${process.version}`,
     `Postgres ${(await postgres.psql('show server_version')).split(' ')[0]}`,
-    ...['fastify', 'drizzle-orm', 'postgres', 'better-auth'].map(name => `${name} ${version(name)}`),
+    ...['fastify', 'drizzle-orm', 'postgres', 'better-auth', 'jose', 'fast-jwt'].map(
+      name => `${name} ${version(name)}`,
+    ),
     `${rounds} rounds of ${seconds} s`,
   ]
   return `${facts.join(', ')}. Load averages at the start: ${loadAverages()}.`

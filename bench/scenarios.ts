@@ -4,9 +4,10 @@ import {
   bearer,
   ceilingTokenOf,
   compareOnly,
-  type Ground,
+  forwardAuth,
   hasOauthProvider,
   newChain,
+  newPrivateKey,
   oauthRefreshTokenOf,
   type Person,
   readSession,
@@ -22,96 +23,32 @@ import {
 import { drive, type Latency, type Measurement, pace, type Question } from './load.js'
 import { residentMegabytes, waitForQuiet } from './machine.js'
 import { compare, median, type Ratio, type Result, ratioTable, resultTable, table } from './report.js'
+import { revoking } from './revocation.js'
 import { type Server, sleep } from './server.js'
+import { type Asked, askInTurns, demand, noise, type Run, type Scenario, times, warmupSeconds } from './turns.js'
+import { verifying } from './verifier.js'
 
-export type Run = Ground & {
-  seconds: number
-  rounds: number
-  /** Until when (of `performance.now()`) a disturbed round is measured again. */
-  patientUntil: number
-  progress(line: string): void
-}
-
-/** Measures, and answers with a piece of Markdown. */
-export type Scenario = (run: Run) => Promise<string>
-
-/** Before the first round, so that the slow ones have been compiled as well as the fast ones. */
-const coldSeconds = 10
-const warmupSeconds = 2
-/** What may run on the servers' core beside a server in a round that was not disturbed. */
-const quietShare = 0.05
 const readers = 64
 const refreshers = 8
 const signers = 16
 
-export const scenarios = { 'session-read': sessionRead, refresh: refreshing, 'sign-in': signingIn, storm, memory }
-
-/** Somebody who takes turns with the others. */
-type Contestant = { name: string; server: Server; questions: () => Promise<Question[]> | Question[] }
-
-/** Everybody in turn, as many times as there are rounds: whatever slows the machine for a while then slows them all. */
-async function takeTurns(run: Run, contestants: Contestant[]): Promise<Result[]> {
-  const { rounds, progress } = run
-  const results = contestants.map(({ name }): Result => ({ name, rounds: [], residentMb: 0 }))
-  for (const { server, questions } of contestants) {
-    await drive(server, { questions: await questions(), warmupSeconds: coldSeconds, seconds: 1 })
-    await server.settle()
-  }
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const [index, contestant] of contestants.entries()) {
-      const { name } = contestant
-      const measured = await takeTurn(run, contestant)
-      results[index]?.rounds.push(measured)
-      progress(`round ${round}: ${name}: ${describe(measured)}`)
-    }
-  }
-  for (const [index, { server }] of contestants.entries()) {
-    const result = results[index]
-    if (result) result.residentMb = residentMegabytes(server.pid).now
-  }
-  return results
-}
-
-/** One turn, and while there is patience another one for each that was disturbed. */
-async function takeTurn({ seconds, patientUntil, progress }: Run, contestant: Contestant): Promise<Measurement> {
-  const { name, server, questions } = contestant
-  for (;;) {
-    await waitForQuiet(patientUntil)
-    const measured = await drive(server, { questions: await questions(), warmupSeconds, seconds })
-    await server.settle()
-    if (measured.lostShare <= quietShare || performance.now() > patientUntil) return measured
-    progress(`disturbed: ${name}: ${describe(measured)}`)
-  }
-}
-
-const describe = ({ rate, cpuMicros, p50, p99, lostShare }: Measurement): string =>
-  `${rate.toFixed(0)}/s, ${cpuMicros.toFixed(0)} µs, p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, ${percent(lostShare)} lost`
-
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-
-/** How much of the servers' core went elsewhere while it was measured. */
-const noise = (results: Result[]): string => {
-  const shares = results.flatMap(result => result.rounds.map(round => round.lostShare))
-  return `Of the servers' core something else took ${percent(median(shares))} (median), ${percent(Math.max(...shares))} at most.`
-}
-
-function demand<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a contestant is missing')
-  return value
-}
-
-async function times<T>(count: number, make: () => Promise<T>): Promise<T[]> {
-  const made: T[] = []
-  while (made.length < count) made.push(await make())
-  return made
-}
+export const scenarios = {
+  'session-read': sessionRead,
+  'session-cache': sessionCache,
+  verifier: verifying,
+  revocation: revoking,
+  refresh: refreshing,
+  'sign-in': signingIn,
+  storm,
+  memory,
+} satisfies Record<string, Scenario>
 
 // ---------------------------------------------------------------------------------------------------------- session-read
 
 /** "Who am I", 64 connections, each with a session of its own. */
 async function sessionRead(run: Run): Promise<string> {
   const gatehouse = await startGatehouse(run)
-  const logging = await startGatehouse(run, { logLevel: 'info' })
+  const logging = await startGatehouse(run, { LOG_LEVEL: 'info' })
   const betterAuth = await startBetterAuth(run, 'defaults')
   const verify = await startCeiling(run, 'fastify-verify')
   const select = await startCeiling(run, 'fastify-select')
@@ -123,7 +60,7 @@ async function sessionRead(run: Run): Promise<string> {
   const selected = await times(readers, () => ceilingTokenOf(select))
   const getSession = '/api/auth/get-session'
 
-  const results = await takeTurns(run, [
+  const results = await askInTurns(run, [
     {
       name: 'Gatehouse, `GET /api/auth/get-session`, access token',
       server: gatehouse,
@@ -186,15 +123,63 @@ async function sessionRead(run: Run): Promise<string> {
   return section(results, ratios)
 }
 
-async function withAccess(server: Server): Promise<(Person & { access: string })[]> {
+type Reader = Person & { access: string }
+
+async function withAccess(server: Server): Promise<Reader[]> {
   return times(readers, async () => {
     const person = await signUp(server)
     return { ...person, access: await accessTokenOf(server, person) }
   })
 }
 
-const section = (results: Result[], ratios: Ratio[]): string =>
-  [resultTable(results), ratioTable(ratios), noise(results)].join('\n\n')
+const section = (results: Result<Measurement>[], ratios: Ratio[]): string =>
+  [resultTable(results), ratioTable(ratios), noise(results.flatMap(({ rounds }) => rounds))].join('\n\n')
+
+// ---------------------------------------------------------------------------------------------------------- session-cache
+
+/** What it saves to remember live sessions, for a read and for a proxy's question; and whether the kind of key matters. */
+async function sessionCache(run: Run): Promise<string> {
+  const key = { JWT_PRIVATE_KEY: newPrivateKey() }
+  const on = await startWithReaders(run, {})
+  const off = await startWithReaders(run, { SESSION_CACHE: 'off' })
+  const keyOn = await startWithReaders(run, key)
+  const keyOff = await startWithReaders(run, { ...key, SESSION_CACHE: 'off' })
+
+  const results = await askInTurns(run, [
+    { name: 'get-session', ...reads(on) },
+    { name: 'get-session, `SESSION_CACHE=off`', ...reads(off) },
+    { name: '`GET /oauth2/verify`', ...proxied(on) },
+    { name: '`GET /oauth2/verify`, `SESSION_CACHE=off`', ...proxied(off) },
+    { name: 'get-session, ES256', ...reads(keyOn) },
+    { name: 'get-session, ES256, `SESSION_CACHE=off`', ...reads(keyOff) },
+  ])
+  const [read, readOff, verify, verifyOff, keyed, keyedOff] = results
+  return section(results, [
+    compare('get-session, cache on / off', demand(read), demand(readOff)),
+    compare('`/oauth2/verify`, cache on / off', demand(verify), demand(verifyOff)),
+    compare('get-session with ES256, cache on / off', demand(keyed), demand(keyedOff)),
+    compare('`/oauth2/verify` / get-session', demand(verify), demand(read)),
+    compare('get-session with ES256 / with HS256', demand(keyed), demand(read)),
+    compare('the same without the cache', demand(keyedOff), demand(readOff)),
+  ])
+}
+
+type Readers = { server: Server; people: Reader[] }
+
+async function startWithReaders(run: Run, environment: Record<string, string>): Promise<Readers> {
+  const server = await startGatehouse(run, environment)
+  return { server, people: await withAccess(server) }
+}
+
+const reads = ({ server, people }: Readers) => ({
+  server,
+  questions: () => people.map(({ email, access }) => readSession('/api/auth/get-session', bearer(access), email)),
+})
+
+const proxied = ({ server, people }: Readers) => ({
+  server,
+  questions: () => people.map(({ access }) => forwardAuth(access)),
+})
 
 // ---------------------------------------------------------------------------------------------------------- refresh
 
@@ -207,7 +192,7 @@ async function refreshing(run: Run): Promise<string> {
 
   const ours = await times(refreshers, () => signUp(gatehouse))
   const theirs = await times(refreshers, () => signUp(renewing))
-  const contestants: Contestant[] = [
+  const contestants: Asked[] = [
     {
       name: 'Gatehouse, `POST /auth/refresh`',
       server: gatehouse,
@@ -238,7 +223,7 @@ async function refreshing(run: Run): Promise<string> {
         ),
     })
   }
-  const results = await takeTurns(run, contestants)
+  const results = await askInTurns(run, contestants)
   const [rotation, bare, renewal, grant] = results
   const bounds = { target: { atLeast: 6 }, aim: { atLeast: 8 } }
   const ratios = [
@@ -264,7 +249,7 @@ async function signingIn(run: Run): Promise<string> {
   const ours = await times(signers, () => signUp(gatehouse))
   const theirs = await times(signers, () => signUp(betterAuth))
 
-  const results = await takeTurns(run, [
+  const results = await askInTurns(run, [
     {
       name: 'Gatehouse, `POST /api/auth/sign-in/email`',
       server: gatehouse,
