@@ -11,7 +11,7 @@ import { cacheAccounts, cacheSessions } from './cached-stores.js'
 import { createPasswords, type PasswordOptions } from './passwords.js'
 import { createProfiles, type Profiles } from './profiles.js'
 import { createRevocations, type Revocations } from './revocations.js'
-import { createSessionCache, noSessionCache } from './session-cache.js'
+import { createSessionCache, noSessionCache, type SessionCache } from './session-cache.js'
 import { createSessions, type Sessions } from './sessions.js'
 import { type Sources, systemSources } from './sources.js'
 import { createTokens, type Signer } from './tokens.js'
@@ -113,7 +113,8 @@ async function openMemory(settings: CoreSettings, world: CoreWorld) {
     settings: { issuer, audience, accessTtl, documentTtl: feedDocumentTtl, mostEntries: feedMostEntries },
     now: Date.now,
   })
-  if (!settings.sessionCache) return { cache: noSessionCache, revocations, changes: undefined }
+  if (!settings.sessionCache)
+    return { cache: alsoTelling(noSessionCache, revocations), revocations, changes: undefined }
 
   let changes: Changes | undefined
   const isInformed = () => changes?.isHeard() ?? false
@@ -125,5 +126,21 @@ async function openMemory(settings: CoreSettings, world: CoreWorld) {
     revocations.tell()
   }
   changes = await followChanges(database, databaseUrl, { onChange, onHearing })
-  return { cache, revocations, changes }
+  return { cache: alsoTelling(cache, revocations), revocations, changes }
+}
+
+/** What this process ends itself its followers hear of before its caller does, news or no news. */
+function alsoTelling(cache: SessionCache, { tell }: Revocations): SessionCache {
+  const telling =
+    (forget: (name: string) => void) =>
+    (name: string): void => {
+      forget(name)
+      tell()
+    }
+  return {
+    ...cache,
+    forget: telling(cache.forget),
+    forgetSession: telling(cache.forgetSession),
+    forgetAccount: telling(cache.forgetAccount),
+  }
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.js'
 import { loadConfig } from '../../src/config.js'
-import { type TestService, testEnvironment } from '../helpers/app.js'
+import { onPostgres, type TestService, testEnvironment } from '../helpers/app.js'
 
 export type Headers = Record<string, string>
 export type Answer = {
@@ -55,10 +55,13 @@ export const rowsOf = (result: unknown): Json[] => [
 /** Another service over the same database, configured otherwise: its credentials are good at both. */
 export async function startSibling(
   t: Test,
-  { database }: Pick<TestService, 'database'>,
+  { database, url }: Pick<TestService, 'database' | 'url'>,
   overrides: Record<string, string>,
 ): Promise<FastifyInstance> {
-  const config = loadConfig({ ...testEnvironment, LOG_LEVEL: 'silent', ...overrides }, 'no-such-file')
+  const config = loadConfig(
+    { ...testEnvironment, ...(url === undefined ? {} : onPostgres(url)), LOG_LEVEL: 'silent', ...overrides },
+    'no-such-file',
+  )
   const { app } = await buildApp(config, { database, version: '0.0.0' })
   t.teardown(() => app.close())
   return app

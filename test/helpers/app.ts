@@ -53,7 +53,7 @@ export async function startApp(t: Test, overrides: Record<string, string> = {}):
  * Tests move rows in time by SQL and ask at once. PGlite has told the session cache by then; from Postgres the news takes
  * some milliseconds. What the cache does there is proved by test/slow/revocation.ts.
  */
-const onPostgres = (url: string) => ({ DATABASE_URL: url, SESSION_CACHE: 'off' })
+export const onPostgres = (url: string) => ({ DATABASE_URL: url, SESSION_CACHE: 'off' })
 
 async function createScratchDatabase(server: string): Promise<{ url: string; drop(): Promise<void> }> {
   const admin = postgres(server, { max: 1, onnotice: () => {} })

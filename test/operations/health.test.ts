@@ -7,7 +7,7 @@ import { createMetricsServer } from '../../src/operations/metrics.js'
 import { bearer, createKnock, newPerson, startSibling } from '../dialects/doors.js'
 import { startApp } from '../helpers/app.js'
 
-const { app, config, database, readiness, metrics, logs } = await startApp(t)
+const { app, config, database, readiness, metrics, logs, url } = await startApp(t)
 const knock = createKnock(app)
 
 const ready = { status: 'ok', checks: { database: 'ok', migrations: 'ok', draining: false } }
@@ -43,7 +43,7 @@ t.test('many probes are one question', async t => {
     asked += 1
     await database.ping()
   }
-  const knock = createKnock(await startSibling(t, { database: { ...database, ping } }, {}))
+  const knock = createKnock(await startSibling(t, { database: { ...database, ping }, url }, {}))
   const probe = () => Promise.all(Array.from({ length: 50 }, () => knock('GET', '/readyz')))
   t.ok((await probe()).every(({ status }) => status === 200))
   await probe()
