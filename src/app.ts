@@ -22,6 +22,7 @@ import { createOriginCheck } from './http/origin.js'
 import { addSecurityHeaders } from './http/security-headers.js'
 import { createSigners } from './http/signer.js'
 import { compileStrictly } from './http/validation.js'
+import { createMailer } from './mail/index.js'
 import { describeRoutes } from './operations/docs.js'
 import { serveHealth } from './operations/health.js'
 import { countRequests, showNews } from './operations/metrics.js'
@@ -79,7 +80,7 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   })
   serveHealth(app, readiness)
 
-  await mountDialect(app, auth, floor)
+  await mountDialect(app, auth({ product: config.productName }), floor)
   await mountDialect(
     app,
     betterAuth({ strictSession: config.strictSession, publicKeys: publicKeysOf(config.accessKeys) }),
@@ -135,9 +136,21 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
 }
 
 async function buildCore(app: FastifyInstance, config: Config, database: Database): Promise<Core> {
+  const mailer = createMailer({
+    smtpUrl: config.smtpUrl,
+    from: config.mailFrom,
+    outbox: config.mailOutbox,
+    product: config.productName,
+    publicUrl: config.ownUrl,
+    linkTtl: config.linkTtl,
+    folder: config.mailTemplates,
+    onFile: file => app.log.info({ file }, 'SMTP_URL is not set: a mail was written to a file'),
+  })
+  app.addHook('onClose', async () => mailer?.close())
   const settings = {
     ...config,
     longTtl: thirtyDays,
+    linkSecrets: config.cookieSecrets,
     maxReplays: 100,
     passwords: {
       cost: config.bcryptCost,
@@ -150,7 +163,10 @@ async function buildCore(app: FastifyInstance, config: Config, database: Databas
     database,
     databaseUrl: config.databaseUrl,
     signers: await createSigners(app, { access: config.accessKeys, refresh: config.refreshKeys }),
-    onRehashFailure: error => app.log.warn({ err: error }, 'a password hash could not be brought up to date'),
+    deliver: mailer?.deliver,
+    onMail: ({ event, ...mail }) =>
+      event === 'mail_sent' ? app.log.info({ event, ...mail }, 'mail') : app.log.warn({ event, ...mail }, 'mail'),
+    onSideFailure: (error, what) => app.log.warn({ err: error }, what),
     onHearing: isHeard =>
       isHeard
         ? app.log.info('news of ended sessions reaches this process: sessions are remembered')
@@ -175,7 +191,7 @@ function layFloor(core: Core, config: Config): Floor {
 const verifierSettings = (core: Core, config: Config): VerifierSettings => ({
   issuer: config.issuer,
   audience: config.audience,
-  publicUrl: config.publicUrl ?? `http://localhost:${config.port}`,
+  publicUrl: config.ownUrl,
   publicKeys: publicKeysOf(config.accessKeys),
   clients: config.serviceClients,
   revocations: core.revocations,

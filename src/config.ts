@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
@@ -55,6 +56,14 @@ const Environment = Type.Object({
   ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
   SERVICE_CLIENTS: Type.String({ default: '' }),
   SESSION_CACHE: Switch('on'),
+  SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://[^\\s]+$' })),
+  MAIL_FROM: Optional(),
+  MAIL_TEMPLATES: Optional(),
+  PRODUCT_NAME: Type.String({ default: 'Gatehouse', maxLength: 100 }),
+  LINK_TTL: Duration('1h'),
+  REQUIRE_EMAIL_VERIFICATION: Switch('off'),
+  RESET_ENDS_SESSIONS: Switch('on'),
+  NEW_DEVICE_MAIL: Switch('off'),
   CODVID_UNIFORM_ERRORS: Switch('off'),
   BETTER_AUTH_STRICT_SESSION: Switch('off'),
   DRAIN_DELAY: Type.Integer({ minimum: 0, maximum: 60, default: 2 }),
@@ -112,6 +121,8 @@ function toConfig(env: Environment, secrets: Secrets) {
     port: env.PORT,
     metricsPort: env.METRICS_PORT,
     publicUrl: env.PUBLIC_URL,
+    /** The same, or what it is on this machine: what links and services are told. */
+    ownUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
     databaseUrl: env.DATABASE_URL,
     databasePool: env.DATABASE_POOL,
     dataDir: env.DATA_DIR,
@@ -145,6 +156,16 @@ function toConfig(env: Environment, secrets: Secrets) {
     profileClaims: env.ACCESS_TOKEN_CLAIMS === 'profile',
     serviceClients: toClients(env.SERVICE_CLIENTS),
     sessionCache: isOn(env.SESSION_CACHE),
+    smtpUrl: env.SMTP_URL,
+    mailFrom: env.MAIL_FROM ?? `${env.PRODUCT_NAME.replaceAll(/[^\w .-]/g, '')} <no-reply@localhost>`,
+    mailTemplates: env.MAIL_TEMPLATES,
+    /** Mails become files there while no server is named; in production, and in memory, there are none. */
+    mailOutbox: production || env.DATA_DIR === 'memory://' ? undefined : join(env.DATA_DIR, 'outbox'),
+    productName: env.PRODUCT_NAME,
+    linkTtl: toSeconds(env.LINK_TTL),
+    requireEmailVerification: isOn(env.REQUIRE_EMAIL_VERIFICATION),
+    resetEndsSessions: isOn(env.RESET_ENDS_SESSIONS),
+    newDeviceMail: isOn(env.NEW_DEVICE_MAIL),
     codvidGetUuid: env.CODVID_GET_UUID === undefined ? !production : isOn(env.CODVID_GET_UUID),
     codvidUniformErrors: isOn(env.CODVID_UNIFORM_ERRORS),
     strictSession: isOn(env.BETTER_AUTH_STRICT_SESSION),
@@ -174,6 +195,10 @@ function productionFaults(given: Record<string, string>): string[] {
   const faults: string[] = []
   if (!given.DATABASE_URL) faults.push('DATABASE_URL is required in production')
   faults.push(...missingSecrets(given))
+  if (given.SMTP_URL && !given.PUBLIC_URL)
+    faults.push('PUBLIC_URL is required with SMTP_URL in production: links name it')
+  if (isOn(given.REQUIRE_EMAIL_VERIFICATION ?? 'off') && !given.SMTP_URL)
+    faults.push('SMTP_URL is required with REQUIRE_EMAIL_VERIFICATION in production')
   if (given.BCRYPT_COST && Number(given.BCRYPT_COST) < 10) faults.push('BCRYPT_COST must be 10 or more in production')
   return faults
 }
@@ -196,6 +221,11 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
   if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
+  if (given.SMTP_URL !== undefined && !URL.canParse(given.SMTP_URL))
+    faults.push('SMTP_URL must be an address such as smtps://user:password@mail.example.com')
+  if (given.MAIL_FROM !== undefined && !/^([^<>\r\n"]* )?<?[^<>@\s]+@[^<>@\s]+>?$/.test(given.MAIL_FROM))
+    faults.push('MAIL_FROM must be an address such as Acme <no-reply@acme.com>')
+  if (given.SMTP_URL !== undefined && given.MAIL_FROM === undefined) faults.push('MAIL_FROM is required with SMTP_URL')
   if (toList(clients).some(pair => !/^[\w.-]{1,64}:[!-~]{32,}$/.test(pair)))
     faults.push('SERVICE_CLIENTS must list id:secret pairs, each secret of 32 characters or more')
   else if (toClients(clients).size < toList(clients).length) faults.push('SERVICE_CLIENTS must name each client once')

@@ -59,6 +59,7 @@ async function run(config: Config, service: Service, database: Database): Promis
     listenTextResolver: where =>
       `Gatehouse listens on ${where}${config.docs ? `, documentation at ${where}/docs` : ''}`,
   })
+  service.core.startMails()
   const sweeper = setInterval(() => void sweep(service), sweepEveryMs).unref()
 
   return {
@@ -77,7 +78,8 @@ async function run(config: Config, service: Service, database: Database): Promis
 
 async function sweep({ app, core }: Service): Promise<void> {
   try {
-    const deleted = (await core.sessions.sweep()) + (await core.revocations.sweep())
+    const deleted =
+      (await core.sessions.sweep()) + (await core.revocations.sweep()) + (await core.verifications.sweep())
     if (deleted > 0) app.log.info({ deleted }, 'sessions and revocations that were over are deleted')
   } catch (error) {
     app.log.warn({ err: error }, 'what is over could not be deleted')

@@ -1,11 +1,13 @@
 /** The life of an account: registering, signing in, changing, deleting. */
 import type { AccountPatch, AccountStore } from '../store/accounts.js'
-import type { Account, Background } from '../store/rows.js'
+import type { MailStore } from '../store/mails.js'
+import type { Account, Background, Session } from '../store/rows.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
 import type { Passwords } from './passwords.js'
 import type { Device, Identity, Pass, Sessions, Term } from './sessions.js'
 import type { Sources } from './sources.js'
+import type { LinkTarget, Verifications } from './verifications.js'
 
 export type Registration = {
   email: string
@@ -14,6 +16,8 @@ export type Registration = {
   image?: string | null | undefined
   personalInfo?: Record<string, unknown> | null | undefined
   background?: Background | undefined
+  /** Where the link that proves the address leads. */
+  link?: LinkTarget | undefined
 }
 
 /** From where a session is opened and how long it shall last. */
@@ -34,11 +38,16 @@ export type AccountWorld = {
   sessions: Sessions
   passwords: Passwords
   sources: Sources
-  /** Told of a rehash that failed; the sign-in it belongs to goes on. */
-  onRehashFailure(error: unknown): void
+  mails: MailStore
+  verifications: Verifications
+  settings: { requireEmailVerification: boolean; newDeviceMail: boolean }
+  /** Told of work beside a request that failed; the request goes on. */
+  onSideFailure(error: unknown, what: string): void
 }
 
-export function createAccounts({ store, sessions, passwords, sources, onRehashFailure }: AccountWorld) {
+export function createAccounts(world: AccountWorld) {
+  const { store, mails, sessions, passwords, sources, verifications, settings, onSideFailure } = world
+
   const newEmail = (raw: string): string => {
     const email = canonicalEmail(raw)
     if (email === undefined) throw new AuthError('email_invalid')
@@ -63,13 +72,29 @@ export function createAccounts({ store, sessions, passwords, sources, onRehashFa
     return stored
   }
 
-  const rehash = async (accountId: string, checkedHash: string, password: string): Promise<void> => {
+  /** Work that a request brings about and does not depend on. */
+  const aside = async (what: string, work: () => Promise<unknown>): Promise<void> => {
     try {
-      await store.replaceHash({ accountId, checkedHash, newHash: await passwords.hash(password) })
+      await work()
     } catch (error) {
-      onRehashFailure(error)
+      onSideFailure(error, what)
     }
   }
+
+  const rehash = (accountId: string, checkedHash: string, password: string): Promise<void> =>
+    aside('a password hash could not be brought up to date', async () =>
+      store.replaceHash({ accountId, checkedHash, newHash: await passwords.hash(password) }),
+    )
+
+  const mailVerification = (email: string, target: LinkTarget): Promise<void> =>
+    aside('the mail that proves an address could not be written', async () => {
+      if (verifications.isOn) await verifications.requestEmailVerification(email, target)
+    })
+
+  const mailNewDevice = (accountId: string, session: Session): Promise<void> =>
+    aside('the mail about a new device could not be written', async () => {
+      if (settings.newDeviceMail && verifications.isOn) await mails.tellNewDevice(sources.id(), accountId, session)
+    })
 
   const replace = async (entry: Entry): Promise<void> => {
     if (entry.replaces !== undefined) await sessions.discard(entry.replaces, 'replaced')
@@ -84,7 +109,10 @@ export function createAccounts({ store, sessions, passwords, sources, onRehashFa
   }
 
   return {
-    /** Makes an account with its first session. Throws email_invalid, email_taken, password_*, hashing_busy. */
+    /**
+     * Makes an account with its first session. Throws email_invalid, email_taken, password_*, hashing_busy; and, where the
+     * address has to be proved first, email_unverified although the account is made.
+     */
     async register(registration: Registration, entry: Entry): Promise<Pass> {
       const email = newEmail(registration.email)
       passwords.check(registration.password, email)
@@ -92,25 +120,30 @@ export function createAccounts({ store, sessions, passwords, sources, onRehashFa
       const term = entry.term ?? 'standard'
       const draft = sessions.draft(entry.device, term)
       const { name = '', image = null, personalInfo = null, background } = registration
-      const made = await store.insertWithSession(
-        { id: sources.id(), email, name, image, personalInfo, passwordHash },
-        draft.row,
-        background,
-      )
+      const account = { id: sources.id(), email, name, image, personalInfo, passwordHash }
+      if (settings.requireEmailVerification) {
+        if (!(await store.insert(account, background))) throw new AuthError('email_taken')
+        await mailVerification(email, registration.link ?? {})
+        throw new AuthError('email_unverified')
+      }
+      const made = await store.insertWithSession(account, draft.row, background)
       if (!made) throw new AuthError('email_taken')
+      await mailVerification(email, registration.link ?? {})
       await replace(entry)
       return sessions.admit(made, draft.token, term)
     },
 
-    /** Opens a session for who knows the password. Throws account_unknown, password_wrong, hashing_busy. */
+    /** Opens a session for who knows the password. Throws account_unknown, password_wrong, email_unverified, hashing_busy. */
     async login(credentials: { email: string; password: string }, entry: Entry): Promise<Pass> {
       const { account, hash, outdated } = await authenticate(credentials.email, credentials.password)
       const term = entry.term ?? 'standard'
       const draft = sessions.draft(entry.device, term)
+      if (settings.requireEmailVerification && !account.emailVerified) throw new AuthError('email_unverified')
       const session = await store.openSession(account.id, hash, draft.row)
       if (!session) throw new AuthError('password_wrong')
       await replace(entry)
       if (outdated) await rehash(account.id, hash, credentials.password)
+      await mailNewDevice(account.id, session)
       return sessions.admit({ account, session }, draft.token, term)
     },
 

@@ -1,6 +1,7 @@
 /** The stores with a memory: the same functions, answering from the session cache where they can and telling it what they change. */
 import type { AccountStore } from '../store/accounts.js'
 import type { SessionStore } from '../store/sessions.js'
+import type { VerificationStore } from '../store/verifications.js'
 import type { SessionCache } from './session-cache.js'
 
 /** What ends a session makes the cache forget it after the statement, before anybody is answered. */
@@ -42,6 +43,28 @@ export function cacheSessions(store: SessionStore, cache: SessionCache): Session
     async endAll(accountId, reason, except) {
       await store.endAll(accountId, reason, except)
       cache.forgetAccount(accountId)
+    },
+  }
+}
+
+/** What a mailed link does to an account is forgotten here before anybody is answered. */
+export function cacheVerifications(store: VerificationStore, cache: SessionCache): VerificationStore {
+  const forgetting =
+    <Given extends unknown[]>(act: (...given: Given) => Promise<{ id: string } | undefined>) =>
+    async (...given: Given) => {
+      const changed = await act(...given)
+      if (changed) cache.forgetAccount(changed.id)
+      return changed
+    }
+  return {
+    ...store,
+    verifyEmail: forgetting(store.verifyEmail) as VerificationStore['verifyEmail'],
+    resetPassword: forgetting(store.resetPassword) as VerificationStore['resetPassword'],
+    changeEmail: forgetting(store.changeEmail) as VerificationStore['changeEmail'],
+    async deleteAccount(tokenHash, accountId) {
+      const deleted = await store.deleteAccount(tokenHash, accountId)
+      cache.forgetAccount(accountId)
+      return deleted
     },
   }
 }

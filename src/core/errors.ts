@@ -21,6 +21,10 @@ export const authErrorCodes = [
   'cursor_invalid',
   'account_absent',
   'hashing_busy',
+  'email_unchanged',
+  'email_unverified',
+  'link_invalid',
+  'mail_off',
 ] as const
 
 export type AuthErrorCode = (typeof authErrorCodes)[number]
@@ -36,4 +40,4 @@ export class AuthError extends Error {
   }
 }
 
-export { isForeignKeyViolation, isUnavailable, safeErrorFields } from '../store/database.js'
+export { isForeignKeyViolation, isUnavailable, isUniqueViolation, safeErrorFields } from '../store/database.js'

@@ -1,13 +1,16 @@
 /** Everything the service does, as verbs that know no HTTP: accounts, sessions, profiles, tokens. */
 import { createAccountStore } from '../store/accounts.js'
 import { type Change, type Changes, followChanges } from '../store/changes.js'
-import { type Database, isUnavailable } from '../store/database.js'
+import { type Database, isUnavailable, isUniqueViolation } from '../store/database.js'
 import { createInteractionStore } from '../store/interactions.js'
+import { createMailStore } from '../store/mails.js'
 import { createProfileStore } from '../store/profiles.js'
 import { createRevocationStore } from '../store/revocations.js'
 import { createSessionStore } from '../store/sessions.js'
+import { createVerificationStore } from '../store/verifications.js'
 import { type Accounts, createAccounts } from './accounts.js'
-import { cacheAccounts, cacheSessions } from './cached-stores.js'
+import { cacheAccounts, cacheSessions, cacheVerifications } from './cached-stores.js'
+import { type CourierEvent, createCourier, type Deliver } from './courier.js'
 import { createPasswords, type PasswordOptions } from './passwords.js'
 import { createProfiles, type Profiles } from './profiles.js'
 import { createRevocations, type Revocations } from './revocations.js'
@@ -15,6 +18,7 @@ import { createSessionCache, noSessionCache, type SessionCache } from './session
 import { createSessions, type Sessions } from './sessions.js'
 import { type Sources, systemSources } from './sources.js'
 import { createTokens, type Signer } from './tokens.js'
+import { createLinkTokens, createVerifications, type Verifications } from './verifications.js'
 
 export type { Interaction } from '../store/interactions.js'
 export type { Account, Background, Profile, Session } from '../store/rows.js'
@@ -38,6 +42,15 @@ export type CoreSettings = {
   /** How often that may happen in one generation. */
   maxReplays: number
   passwords: PasswordOptions
+  /** Secrets of mailed links, the current one first. */
+  linkSecrets: readonly string[]
+  /** Seconds a mailed link lives. */
+  linkTtl: number
+  resetEndsSessions: boolean
+  /** Whether nobody signs in before the address is proved. */
+  requireEmailVerification: boolean
+  /** Whether a sign-in from a device not seen before is told by mail. */
+  newDeviceMail: boolean
 }
 
 export type CoreWorld = {
@@ -46,7 +59,11 @@ export type CoreWorld = {
   databaseUrl: string | undefined
   signers: { access: Signer; refresh: Signer }
   sources?: Sources
-  onRehashFailure(error: unknown): void
+  /** Takes mails to their recipients; undefined: there are none. */
+  deliver: Deliver | undefined
+  onMail(event: CourierEvent): void
+  /** Told of work beside a request that failed; the request goes on. */
+  onSideFailure(error: unknown, what: string): void
   /** Told when news of ended sessions stops coming, so that every request asks the database, and when it comes again. */
   onHearing(isHeard: boolean): void
 }
@@ -56,8 +73,11 @@ export type Core = {
   sessions: Sessions
   profiles: Profiles
   revocations: Revocations
+  verifications: Verifications
   /** Whether sessions that end elsewhere are heard of; without that, every request asks the database. */
   isInformed(): boolean
+  /** Begins to send the mails that wait. */
+  startMails(): void
   close(): Promise<void>
 }
 
@@ -70,7 +90,7 @@ const feedDocumentTtl = 300
 
 /** Builds the core over an open database. Throws only for settings no password can be hashed with. */
 export async function createCore(settings: CoreSettings, world: CoreWorld): Promise<Core> {
-  const { database, signers, sources = systemSources, onRehashFailure } = world
+  const { database, signers, sources = systemSources, deliver, onSideFailure } = world
   const { issuer, audience, accessTtl, sessionMaxAge: maxAge, profileClaims } = settings
   const refreshTtl = Math.min(settings.refreshTtl, maxAge)
   const longTtl = Math.min(settings.longTtl, maxAge)
@@ -90,14 +110,47 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
   })
   const passwords = await createPasswords(settings.passwords)
   const accounts = cacheAccounts(createAccountStore(database.db), cache)
+
+  const links = createLinkTokens(settings.linkSecrets)
+  const mails = createMailStore(database.db)
+  const courier =
+    deliver &&
+    createCourier({
+      store: mails,
+      links,
+      deliver,
+      onEvent: world.onMail,
+      onFailure: error => onSideFailure(error, 'mails could not be looked for'),
+    })
+  const verifications = createVerifications({
+    store: cacheVerifications(createVerificationStore(database.db), cache),
+    passwords,
+    sources,
+    links,
+    settings,
+    mailer: courier,
+    isUniqueViolation,
+  })
   return {
     sessions,
-    accounts: createAccounts({ store: accounts, sessions, passwords, sources, onRehashFailure }),
+    accounts: createAccounts({
+      store: accounts,
+      mails,
+      sessions,
+      passwords,
+      sources,
+      verifications,
+      settings,
+      onSideFailure,
+    }),
     profiles: createProfiles({ store: profileStore, interactions: createInteractionStore(database.db), sources }),
     revocations,
+    verifications,
+    startMails: () => courier?.start(),
     isInformed: () => changes?.isHeard() ?? false,
     close: async () => {
       revocations.close()
+      await courier?.close()
       await changes?.close()
     },
   }

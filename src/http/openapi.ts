@@ -67,6 +67,15 @@ export const unchanged = Type.Unsafe<undefined>({
   headers: headersNamed(['ETag']),
 })
 
+/** Answers that send a browser on. */
+export const redirects = {
+  302: Type.Unsafe<undefined>({
+    type: 'null',
+    description: 'On to the address that was named, with what became of it in its query.',
+    headers: { Location: Type.String({ examples: ['/reset?token=kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE'] }) },
+  }),
+}
+
 type Meaning = {
   text: string
   /** What the document shows where a route names no problem: the first of these that the door answers with this status. */

@@ -90,6 +90,28 @@ export function createAccountStore(db: Db) {
       return rows[0] && { account: rows[0].made, session: rows[0].opened }
     },
 
+    /** Inserts the account and its background, and nobody is signed in. Undefined: the unique index has the address already. */
+    insert: async (account: NewAccount, background?: Background) => {
+      const made = db
+        .$with('made')
+        .as(
+          db.insert(accounts).values(account).onConflictDoNothing({ target: accounts.email }).returning(accountColumns),
+        )
+      const steps: WithSubquery[] = [made]
+      if (background) {
+        const described = db
+          .insert(profiles)
+          .select(query => query.select(newProfileRow(background, sql`${made.id}`)).from(made))
+          .returning({ accountId: profiles.accountId })
+        steps.push(db.$with('described').as(described))
+      }
+      const rows = await db
+        .with(...steps)
+        .select()
+        .from(made)
+      return rows[0]
+    },
+
     /** Opens a session for an account whose password hash is still the one that was checked. Undefined: it is not, or it is disabled. */
     openSession: async (accountId: string, checkedHash: string, session: NewSession) => {
       const rows = await db

@@ -77,6 +77,11 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return chainOf(error).some(link => (link as { code?: unknown }).code === '23503')
 }
 
+/** A row that must be the only one of its kind is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return chainOf(error).some(link => (link as { code?: unknown }).code === '23505')
+}
+
 export type SafeErrorFields = { type: string; code?: string; constraint?: string; stack?: string[] }
 
 /**

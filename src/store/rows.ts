@@ -4,6 +4,8 @@ import {
   accounts,
   type HardwareBackground,
   type HardwareDetails,
+  type MailDetails,
+  type MailKind,
   profiles,
   type SoftwareDetails,
   type SoftwareLevel,
@@ -66,6 +68,23 @@ export const newSessionRow = (session: NewSession, accountId: SQL) => ({
   endReason: sql<null>`null::text`.as('end_reason'),
   userAgent: sql<string | null>`${session.userAgent}::text`.as('user_agent'),
   ipAddress: sql<string | null>`${session.ipAddress}::text`.as('ip_address'),
+})
+
+/** The row of a new mail without a link, in table order; the account and the address are columns of the statement's source. */
+export const newNotice = (
+  mail: { id: string; kind: MailKind; details?: MailDetails },
+  accountId: SQL,
+  recipient: SQL,
+) => ({
+  id: sql<string>`${mail.id}::uuid`.as('id'),
+  accountId: sql<string | null>`${accountId}`.as('account_id'),
+  kind: sql<MailKind>`${mail.kind}::text`.as('kind'),
+  recipient: sql<string | null>`${recipient}`.as('recipient'),
+  verificationId: sql<string | null>`null::uuid`.as('verification_id'),
+  details: sql<MailDetails>`${json(mail.details ?? {})}`.as('details'),
+  attempts: sql<number>`0`.as('attempts'),
+  createdAt: sql<Date>`now()`.as('created_at'),
+  dueAt: sql<Date>`now()`.as('due_at'),
 })
 
 /** The row of a new profile, in table order; `accountId` is a column of the statement's source. */

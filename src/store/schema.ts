@@ -18,10 +18,14 @@ export const softwareLevels = ['beginner', 'intermediate', 'advanced'] as const
 export const hardwareBackgrounds = ['robotics', 'embedded systems', 'none', 'other'] as const
 export const profileStatuses = ['created', 'updated', 'archived'] as const
 export const endReasons = ['logout', 'revoked', 'replaced', 'password_changed', 'reuse'] as const
+export const purposes = ['verify_email', 'reset_password', 'change_email', 'delete_account'] as const
+export const mailKinds = [...purposes, 'email_changed', 'password_reset', 'new_device', 'decoy'] as const
 
 export type SoftwareLevel = (typeof softwareLevels)[number]
 export type HardwareBackground = (typeof hardwareBackgrounds)[number]
 export type EndReason = (typeof endReasons)[number]
+export type Purpose = (typeof purposes)[number]
+export type MailKind = (typeof mailKinds)[number]
 
 /** What a person tells about their software background; every member may be missing. */
 export type SoftwareDetails = {
@@ -43,6 +47,17 @@ export type BackgroundSnapshot = {
   hardware_background: HardwareBackground | null
   software_details: SoftwareDetails | null
   hardware_details: HardwareDetails | null
+}
+
+/** What a mail says beside its link. */
+export type MailDetails = {
+  name?: string
+  /** Which dialect asked, and so which of our addresses the link names. */
+  door?: 'auth' | 'better-auth'
+  /** Where the dialect's link leads in the end. */
+  callbackUrl?: string
+  userAgent?: string
+  ipAddress?: string
 }
 
 /** Milliseconds, so that a time read back is the time that was written: JavaScript dates hold no more. */
@@ -170,4 +185,54 @@ export const revocations = pgTable(
     sliding: boolean('sliding').notNull(),
   },
   table => [index('revocations_time').on(table.revokedAt)],
+)
+
+/** What a person has been asked to confirm by a mailed link. The link's token stands nowhere: it is a function of the row and a secret. */
+export const verifications = pgTable(
+  'verifications',
+  {
+    id: uuid('id').primaryKey(),
+    accountId: uuid('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    purpose: text('purpose').$type<Purpose>().notNull(),
+    /** SHA-256 of the token, base64url. */
+    tokenHash: text('token_hash').notNull().unique(),
+    /** The address of the account when the link was asked for; it is good for no other. */
+    email: text('email').notNull(),
+    /** The address the account shall have; `change_email` only. */
+    newEmail: text('new_email'),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    expiresAt: moment('expires_at').notNull(),
+  },
+  table => [
+    index('verifications_account').on(table.accountId, table.purpose),
+    index('verifications_expiry').on(table.expiresAt),
+    check('verifications_purpose', oneOf(table.purpose, purposes)),
+  ],
+)
+
+/** Mails that are to be sent; the row goes when the mail has gone. Beside a decoy, nobody is written to. */
+export const mails = pgTable(
+  'mails',
+  {
+    id: uuid('id').primaryKey(),
+    accountId: uuid('account_id').references(() => accounts.id, { onDelete: 'cascade' }),
+    kind: text('kind').$type<MailKind>().notNull(),
+    recipient: text('recipient'),
+    /** The link of the mail; without its row the mail has nothing to say any more. */
+    verificationId: uuid('verification_id').references(() => verifications.id, { onDelete: 'cascade' }),
+    /** What else the mail tells, and where its link leads afterwards. */
+    details: jsonb('details').$type<MailDetails>().notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    /** From when on it may be tried, by whoever comes first. */
+    dueAt: moment('due_at').notNull().defaultNow(),
+  },
+  table => [
+    index('mails_due').on(table.dueAt),
+    index('mails_account').on(table.accountId),
+    index('mails_verification').on(table.verificationId),
+    check('mails_kind', oneOf(table.kind, mailKinds)),
+  ],
 )

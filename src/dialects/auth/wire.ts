@@ -156,6 +156,26 @@ export const PasswordChange = Type.Object(
   },
 )
 
+const linkToken = 'kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE'
+const LinkToken = Type.String({ minLength: 1, maxLength: 4096, description: 'Of the mailed link.' })
+
+export const AddressedRequest = Type.Object(
+  { email: Email },
+  { $id: 'AddressedRequest', examples: [{ email: 'user@example.com' }] },
+)
+
+export const PasswordReset = Type.Object(
+  { token: LinkToken, new_password: Password },
+  { $id: 'PasswordReset', examples: [{ token: linkToken, new_password: 'staple that horse twice' }] },
+)
+
+export const LinkUse = Type.Object({ token: LinkToken }, { $id: 'LinkUse', examples: [{ token: linkToken }] })
+
+export const EmailChange = Type.Object(
+  { new_email: Email, password: Password },
+  { $id: 'EmailChange', examples: [{ new_email: 'new@example.com', password: 'correct horse battery' }] },
+)
+
 export const Message = Type.Object(
   { detail: Type.String({ examples: ['Logged out'] }) },
   { $id: 'Message', description: 'It is done.', examples: [{ detail: 'Logged out' }] },
@@ -203,6 +223,10 @@ export const components = [
   UserPatch,
   Deletion,
   PasswordChange,
+  AddressedRequest,
+  PasswordReset,
+  LinkUse,
+  EmailChange,
   Message,
   AuthFailure,
 ]

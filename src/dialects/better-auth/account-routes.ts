@@ -1,10 +1,13 @@
 /** The signed-in person's account and password. */
+import { AuthError } from '../../core/errors.js'
+import type { Identity } from '../../core/index.js'
 import { readDevice } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
 import { demandSafeCallback, sendSigned } from './entry.js'
 import { Failure, refusal, refused } from './errors.js'
+import { toUnknownToken } from './mail-routes.js'
 import {
   Deleted,
   Deletion,
@@ -22,6 +25,22 @@ const done = { status: true } as const
 
 export function accountRoutes(door: Door, floor: Floor): void {
   const { core, credentials, cookies } = floor
+
+  /** False: the session is too old to delete an account without more, and a link has been mailed. */
+  const deleted = async (identity: Identity, password: string | undefined, callbackUrl: string | undefined) => {
+    try {
+      await core.accounts.delete(identity, password)
+      return true
+    } catch (error) {
+      const isStale = error instanceof AuthError && error.code === 'session_stale'
+      if (!isStale || !core.verifications.isOn) throw error
+      await core.verifications.requestDeletion(identity, {
+        door: 'better-auth',
+        ...(callbackUrl ? { callbackUrl } : {}),
+      })
+      return false
+    }
+  }
 
   door.post(
     '/update-user',
@@ -119,7 +138,8 @@ export function accountRoutes(door: Door, floor: Floor): void {
       schema: {
         operationId: 'betterAuthDeleteUser',
         summary: 'Delete the account and everything that is its own',
-        description: 'With the password, or without it from a session that is a day old at most.',
+        description:
+          'With the password, with a mailed token, or with neither from a session that is a day old at most; from an older one a link is mailed.',
         security: signedIn,
         consumes: ['application/json'],
         body: ref(Deletion),
@@ -135,8 +155,9 @@ export function accountRoutes(door: Door, floor: Floor): void {
       const identity = await credentials.identify(request)
       const { password, token, callbackURL } = request.body
       demandSafeCallback(callbackURL, floor)
-      if (token) throw refusal('deletion_token_unknown')
-      await core.accounts.delete(identity, password || undefined)
+      if (token) await core.verifications.deleteAccount(identity, token).catch(toUnknownToken)
+      else if (!(await deleted(identity, password || undefined, callbackURL)))
+        return { success: true as const, message: 'Verification email sent' }
       cookies.clear(reply, request, 'signed')
       return { success: true as const, message: 'User deleted' }
     },

@@ -34,8 +34,9 @@ export function entryRoutes(door: Door, floor: Floor): void {
       // Named one by one: what else the body holds is nothing the core should see.
       const { name, email, password, image, callbackURL, rememberMe: remember = true } = request.body
       demandSafeCallback(callbackURL, floor)
+      const link = { door: 'better-auth', ...(callbackURL ? { callbackUrl: callbackURL } : {}) } as const
       const pass = await core.accounts.register(
-        { name, email, password, image },
+        { name, email, password, image, link },
         readEntry(request, floor, { remember }),
       )
       return { token: sendSigned(request, reply, floor, pass), user: toUser(pass.account) }

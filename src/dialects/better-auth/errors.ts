@@ -22,6 +22,9 @@ export const signUpWords = {
 /** What no other door refuses. Better Auth has no code where nothing is left to update. */
 const refusals = {
   callback_untrusted: { status: 403, code: 'INVALID_CALLBACK_URL', message: 'Invalid callbackURL' },
+  redirect_untrusted: { status: 403, code: 'INVALID_REDIRECT_URL', message: 'Invalid redirectURL' },
+  email_mismatch: { status: 400, code: 'EMAIL_MISMATCH', message: 'Email mismatch' },
+  email_verified: { status: 400, code: 'EMAIL_ALREADY_VERIFIED', message: 'Email is already verified' },
   email_fixed: { status: 400, code: 'EMAIL_CAN_NOT_BE_UPDATED', message: 'Email can not be updated' },
   nothing_to_update: { status: 400, code: 'NO_FIELDS_TO_UPDATE', message: 'No fields to update' },
   deletion_token_unknown: { status: 404, code: 'INVALID_TOKEN', message: 'Invalid token' },

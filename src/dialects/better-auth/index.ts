@@ -7,6 +7,7 @@ import { Failure, render } from './errors.js'
 import { jsonRoutes } from './json-routes.js'
 import { jsonComponents } from './json-wire.js'
 import { jwtRoutes } from './jwt-routes.js'
+import { mailRoutes } from './mail-routes.js'
 import { sessionRoutes } from './session-routes.js'
 import { components } from './wire.js'
 
@@ -24,6 +25,7 @@ export const betterAuth = (options: { strictSession: boolean; publicKeys: readon
     entryRoutes(door, floor)
     sessionRoutes(door, floor, options)
     accountRoutes(door, floor)
+    mailRoutes(door, floor)
     jwtRoutes(door, floor, options.publicKeys)
     jsonRoutes(door, floor)
   },

@@ -213,12 +213,81 @@ export const PasswordProof = Type.Object(
   { $id: 'BetterAuthPasswordProof', examples: [{ password: 'correct horse battery' }] },
 )
 
+/** A mailed token; bad ones of any length are simply no good. */
+const LinkToken = Type.String({ maxLength: 4096, examples: ['kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE'] })
+
+export const LinkPath = Type.Object({
+  token: Type.String({
+    description: 'The token of the link.',
+    examples: ['kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE'],
+  }),
+})
+
+export const ResetLinkQuery = Type.Object({
+  callbackURL: Type.String({ maxLength: 2048, description: 'The app’s page.', examples: ['/reset'] }),
+})
+
+export const ResetTokenQuery = Type.Object({
+  token: Type.Optional(Type.String({ maxLength: 4096, description: 'In the place of the one in the body.' })),
+})
+
+export const LinkQuery = Type.Object({
+  token: Type.String({ ...LinkToken, description: 'The token of the link.' }),
+  callbackURL: Type.Optional(Type.String({ maxLength: 2048, description: 'Where to go on to.' })),
+})
+
+export const ResetRequest = Type.Object(
+  { email: Email, redirectTo: Type.Optional(Url) },
+  { $id: 'BetterAuthResetRequest', examples: [{ email: 'user@example.com', redirectTo: '/reset' }] },
+)
+
+const resetRequested = {
+  status: true,
+  message: 'If this email exists in our system, check your email for the reset link',
+} as const
+
+export const ResetRequested = Type.Object(
+  { status: Type.Literal(true), message: Type.String() },
+  { $id: 'BetterAuthResetRequested', description: 'The same for every address.', examples: [resetRequested] },
+)
+
+export const PasswordReset = Type.Object(
+  { newPassword: NewPassword, token: Type.Optional(LinkToken) },
+  {
+    $id: 'BetterAuthPasswordReset',
+    examples: [{ newPassword: 'correct horse battery', token: 'kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE' }],
+  },
+)
+
+export const VerificationRequest = Type.Object(
+  { email: Email, callbackURL: Type.Optional(Url) },
+  { $id: 'BetterAuthVerificationRequest', examples: [{ email: 'user@example.com' }] },
+)
+
+export const EmailChange = Type.Object(
+  { newEmail: Email, callbackURL: Type.Optional(Url) },
+  { $id: 'BetterAuthEmailChange', examples: [{ newEmail: 'new@example.com' }] },
+)
+
+export const Verified = Type.Object(
+  {
+    status: Type.Literal(true),
+    user: Type.Unsafe<Static<typeof User> | null>({ anyOf: [ref(User), { type: 'null' }] }),
+  },
+  {
+    $id: 'BetterAuthVerified',
+    description: 'The address is proved; `user` where the account has a new one.',
+    examples: [
+      { status: true, user: null },
+      { status: true, user },
+    ],
+  },
+)
+
 export const Deletion = Type.Object(
   {
     password: Type.Optional(Password),
-    token: Type.Optional(
-      Type.String({ maxLength: 4096, description: 'Of a confirmation e-mail; none is sent, so none is good.' }),
-    ),
+    token: Type.Optional(Type.String({ maxLength: 4096, description: 'Of the mailed link.' })),
     callbackURL: Type.Optional(Url),
   },
   { $id: 'BetterAuthDeletion', examples: [{ password: 'correct horse battery' }] },
@@ -228,7 +297,7 @@ export const Deleted = Type.Object(
   { success: Type.Literal(true), message: Type.String({ examples: ['User deleted'] }) },
   {
     $id: 'BetterAuthDeleted',
-    description: 'It is deleted.',
+    description: 'It is deleted, or a link to do so has been mailed.',
     examples: [{ success: true, message: 'User deleted' }],
   },
 )
@@ -294,6 +363,12 @@ export const components = [
   PasswordChange,
   PasswordChanged,
   PasswordProof,
+  ResetRequest,
+  ResetRequested,
+  PasswordReset,
+  VerificationRequest,
+  EmailChange,
+  Verified,
   Deletion,
   Deleted,
   LinkedAccount,

@@ -37,6 +37,10 @@ const words = {
   cursor_invalid: badRequest,
   account_absent: notHere,
   hashing_busy: busy,
+  email_unchanged: badRequest,
+  email_unverified: badRequest,
+  link_invalid: badRequest,
+  mail_off: badRequest,
   malformed_body: badRequest,
   unsupported_media_type: { status: 415, error: 'invalid_request', sentence: 'The body must be a form.' },
   unsupported_grant_type: {

@@ -1,0 +1,310 @@
+/** Mailed links through both voices: a forgotten password, a proved address, a new address, the end of an account. */
+import { sql } from 'drizzle-orm'
+import t from 'tap'
+import { bearer, createKnock, type Json, newPerson } from '../dialects/doors.js'
+import { startApp } from '../helpers/app.js'
+import { startSmtp } from '../helpers/smtp.js'
+
+const smtp = await startSmtp(t)
+const environment = {
+  SMTP_URL: smtp.url,
+  MAIL_FROM: 'Acme <no-reply@acme.test>',
+  PUBLIC_URL: 'http://auth.acme.test',
+  PRODUCT_NAME: 'Acme',
+  TRUSTED_ORIGINS: 'https://app.acme.test',
+}
+const service = await startApp(t, environment)
+const knock = createKnock(service.app)
+const run = (statement: ReturnType<typeof sql>) => service.database.db.execute(statement)
+
+const newPassword = 'staple that horse twice'
+const linkIn = (text: string): URL => new URL(/https?:\/\/\S+/.exec(text)?.[0] ?? 'none:')
+const tokenIn = (text: string): string => {
+  const link = linkIn(text)
+  return link.searchParams.get('token') ?? link.pathname.split('/').at(-1) ?? ''
+}
+
+async function signUp() {
+  const person = newPerson()
+  const { body } = await knock('POST', '/auth/register', { json: person })
+  const verification = await smtp.next(person.email)
+  return { ...person, access: body.access_token as string, refresh: body.refresh_token as string, verification }
+}
+
+const login = (email: string, password: string) => knock('POST', '/auth/login', { form: { username: email, password } })
+
+t.test('signing up mails a link that proves the address', async t => {
+  const person = await signUp()
+  const { verification: mail } = person
+  t.match(mail, { from: 'no-reply@acme.test', to: [person.email], subject: 'Confirm your address for Acme' })
+  t.equal(linkIn(mail.text).href.split('?')[0], 'http://auth.acme.test/auth/pages/verify-email')
+  t.match(tokenIn(mail.text), /^[\w-]{43}$/)
+  t.ok(mail.html.includes(linkIn(mail.text).href.replaceAll('&', '&amp;')), 'the same in HTML')
+  const isVerified = async () =>
+    (await knock('GET', '/api/auth/user', { headers: bearer(person.access) })).body.emailVerified
+  t.equal(await isVerified(), false)
+  const verify = () => knock('POST', '/auth/verify-email', { json: { token: tokenIn(mail.text) } })
+  t.match(await verify(), { status: 200, body: { email: person.email } })
+  t.equal(await isVerified(), true)
+  t.match(await verify(), { status: 400, body: { detail: 'Invalid or expired link' } }, 'once')
+})
+
+t.test('a forgotten password', async t => {
+  const person = await signUp()
+  const ask = (email: string) => knock('POST', '/auth/request-password-reset', { json: { email } })
+  const [known, unknown, odd] = [
+    await ask(person.email.toUpperCase()),
+    await ask('nobody@example.com'),
+    await ask('no address'),
+  ]
+  t.strictSame([known.status, known.body], [unknown.status, unknown.body])
+  t.strictSame([known.status, known.body], [odd.status, odd.body])
+  const mail = await smtp.next(person.email)
+  t.equal(mail.subject, 'Set a new password for Acme')
+  const token = tokenIn(mail.text)
+  const reset = (token: string, password: string) =>
+    knock('POST', '/auth/reset-password', { json: { token, new_password: password } })
+
+  for (const bad of ['x', '', token.slice(1), `${token}x`, tokenIn(person.verification.text), person.access])
+    t.equal((await reset(bad, newPassword)).status, bad === '' ? 422 : 400, `a bad token ${bad.slice(0, 8)}`)
+  t.equal((await reset(token, 'short')).status, 422)
+  t.equal((await login(person.email, person.password)).status, 200, 'nothing has changed yet')
+
+  t.match(await reset(token, newPassword), { status: 200 })
+  t.equal((await reset(token, `${newPassword} again`)).status, 400, 'once')
+  t.equal((await login(person.email, person.password)).status, 401)
+  t.equal((await login(person.email, newPassword)).status, 200)
+  t.equal((await knock('GET', '/auth/me', { headers: bearer(person.access) })).status, 401, 'every session ended')
+  t.equal((await knock('POST', '/auth/refresh', { json: { token: person.refresh } })).status, 401)
+  t.equal((await smtp.next(person.email)).subject, 'Your password at Acme has been changed')
+})
+
+t.test('what is in the database lets nobody use a link', async t => {
+  const person = await signUp()
+  await knock('POST', '/auth/request-password-reset', { json: { email: person.email } })
+  const token = tokenIn((await smtp.next(person.email)).text)
+  const rows = JSON.stringify([await run(sql`select * from verifications`), await run(sql`select * from mails`)])
+  t.notOk(rows.includes(token))
+  t.notOk(
+    service.logs.some(line => line.includes(token) || line.includes(person.email)),
+    'nor what is in the log',
+  )
+})
+
+t.test('links expire, and belong to the address they were mailed to', async t => {
+  const person = await signUp()
+  await run(sql`update verifications set expires_at = now() - interval '1 second'`)
+  t.equal(
+    (await knock('POST', '/auth/verify-email', { json: { token: tokenIn(person.verification.text) } })).status,
+    400,
+  )
+
+  const other = await signUp()
+  await knock('POST', '/auth/request-password-reset', { json: { email: other.email } })
+  const token = tokenIn((await smtp.next(other.email)).text)
+  await run(sql`update accounts set email = 'moved@example.com' where email = ${other.email}`)
+  t.equal((await knock('POST', '/auth/reset-password', { json: { token, new_password: newPassword } })).status, 400)
+})
+
+t.test('at most three links of a kind in ten minutes', async t => {
+  const person = await signUp()
+  const before = smtp.mails.length
+  for (let count = 0; count < 6; count += 1)
+    t.equal((await knock('POST', '/auth/request-password-reset', { json: { email: person.email } })).status, 200)
+  for (let count = 0; count < 3; count += 1) await smtp.next(person.email)
+  await new Promise(resolve => setTimeout(resolve, 300))
+  t.equal(smtp.mails.length - before, 3)
+})
+
+t.test('a new address', async t => {
+  const person = await signUp()
+  const taken = await signUp()
+  const newEmail = `new-${person.email}`
+  const change = (json: object) => knock('POST', '/auth/change-email', { json, headers: bearer(person.access) })
+  t.equal((await change({ new_email: newEmail, password: 'wrong horse' })).status, 400)
+  t.equal((await change({ new_email: person.email, password: person.password })).status, 422)
+  t.equal((await change({ new_email: 'no address', password: person.password })).status, 422)
+  const [free, used] = [
+    await change({ new_email: newEmail, password: person.password }),
+    await change({ new_email: taken.email, password: person.password }),
+  ]
+  t.strictSame([free.status, free.body], [used.status, used.body], 'nobody is told who exists')
+  const mail = await smtp.next(newEmail)
+  t.equal(linkIn(mail.text).pathname, '/auth/pages/change-email')
+  t.equal((await login(newEmail, person.password)).status, 401, 'not before the link is used')
+
+  const page = await knock('POST', '/auth/pages/change-email', { form: { token: tokenIn(mail.text) } })
+  t.match(page, { status: 200, text: /Your address has changed/ })
+  t.equal((await login(newEmail, person.password)).status, 200)
+  t.equal((await login(person.email, person.password)).status, 401)
+  t.match(await knock('GET', '/api/auth/user', { headers: bearer(person.access) }), {
+    body: { email: newEmail, emailVerified: true },
+  })
+  t.equal((await smtp.next(person.email)).subject, 'Your address at Acme has changed', 'the old one is told')
+})
+
+t.test('Better Auth: reset by the app’s own page', async t => {
+  const person = await signUp()
+  const ask = (redirectTo?: string) =>
+    knock('POST', '/api/auth/request-password-reset', {
+      json: { email: person.email, ...(redirectTo ? { redirectTo } : {}) },
+    })
+  t.match(await ask('https://evil.example/x'), { status: 403, body: { code: 'INVALID_REDIRECT_URL' } })
+  t.strictSame((await ask('https://app.acme.test/reset?x=1#y')).body, {
+    status: true,
+    message: 'If this email exists in our system, check your email for the reset link',
+  })
+  const link = linkIn((await smtp.next(person.email)).text)
+  t.match(link.pathname, /^\/api\/auth\/reset-password\/[\w-]{43}$/)
+  const token = link.pathname.split('/').at(-1) ?? ''
+  const follow = (path: string) => knock('GET', path)
+  for (let times = 0; times < 2; times += 1) {
+    const { status, headers } = await follow(`${link.pathname}${link.search}`)
+    t.strictSame([status, headers.location], [302, `https://app.acme.test/reset?x=1&token=${token}#y`])
+  }
+  t.match(await follow(`/api/auth/reset-password/${token.slice(1)}x?callbackURL=/reset`), {
+    status: 302,
+    headers: { location: '/reset?error=INVALID_TOKEN' },
+  })
+  t.match(await follow(`/api/auth/reset-password/${token}?callbackURL=https%3A%2F%2Fevil.example`), { status: 403 })
+  const reset = (json: object, query = '') => knock('POST', `/api/auth/reset-password${query}`, { json })
+  t.match(await reset({ newPassword }), { status: 400, body: { code: 'INVALID_TOKEN' } })
+  t.match(await reset({ newPassword: 'short', token }), { status: 400, body: { code: 'PASSWORD_TOO_SHORT' } })
+  t.strictSame((await reset({ newPassword }, `?token=${token}`)).body, { status: true })
+  t.match(await reset({ newPassword, token }), { status: 400, body: { code: 'INVALID_TOKEN' } })
+  t.equal((await login(person.email, newPassword)).status, 200)
+})
+
+t.test('Better Auth: a proved address, and a new one', async t => {
+  const person = newPerson()
+  const up = await knock('POST', '/api/auth/sign-up/email', {
+    json: { ...person, name: 'Ada', callbackURL: 'https://app.acme.test/welcome' },
+  })
+  const headers = bearer(up.body.token)
+  const link = linkIn((await smtp.next(person.email)).text)
+  t.equal(link.pathname, '/api/auth/verify-email')
+  const send = (json: object, signedIn = headers) =>
+    knock('POST', '/api/auth/send-verification-email', { json, headers: signedIn })
+  t.match(await send({ email: 'other@example.com' }), { status: 400, body: { code: 'EMAIL_MISMATCH' } })
+  t.match(await send({ email: 'other@example.com' }, {} as never), { status: 200, body: { status: true } })
+  t.match(await knock('GET', `${link.pathname}${link.search}`), {
+    status: 302,
+    headers: { location: 'https://app.acme.test/welcome' },
+  })
+  t.match(await knock('GET', `${link.pathname}${link.search}`), {
+    status: 302,
+    headers: { location: 'https://app.acme.test/welcome?error=INVALID_TOKEN' },
+  })
+  t.match(await knock('GET', '/api/auth/verify-email?token=x'), { status: 401, body: { code: 'INVALID_TOKEN' } })
+  t.match(await send({ email: person.email }), { status: 400, body: { code: 'EMAIL_ALREADY_VERIFIED' } })
+
+  const newEmail = `new-${person.email}`
+  const change = (json: object) => knock('POST', '/api/auth/change-email', { json, headers })
+  t.match(await change({ newEmail: person.email }), { status: 400, body: { message: 'Email is the same' } })
+  t.strictSame((await change({ newEmail })).body, { status: true })
+  const token = tokenIn((await smtp.next(newEmail)).text)
+  t.match(await knock('GET', `/api/auth/verify-email?token=${token}`), {
+    status: 200,
+    body: { status: true, user: { email: newEmail, emailVerified: true } },
+  })
+  t.equal((await smtp.next(person.email)).subject, 'Your address at Acme has changed')
+})
+
+t.test('Better Auth: the end of an account, by mail where the session is old', async t => {
+  const person = await signUp()
+  await run(
+    sql`update sessions set created_at = created_at - interval '25 hours', expires_at = expires_at - interval '1 second'`,
+  )
+  const headers = bearer(person.access)
+  t.strictSame((await knock('POST', '/api/auth/delete-user', { json: { callbackURL: '/bye' }, headers })).body, {
+    success: true,
+    message: 'Verification email sent',
+  })
+  const link = linkIn((await smtp.next(person.email)).text)
+  const other = await signUp()
+  t.equal((await knock('GET', `${link.pathname}${link.search}`, { headers: bearer(other.access) })).status, 404)
+  const again = linkIn(
+    (
+      await (async () => {
+        await knock('POST', '/api/auth/delete-user', { json: {}, headers })
+        return smtp.next(person.email)
+      })()
+    ).text,
+  )
+  const deleted = await knock('POST', '/api/auth/delete-user', {
+    json: { token: again.searchParams.get('token') },
+    headers,
+  })
+  t.match(deleted, { status: 200, body: { message: 'User deleted' } })
+  t.equal((await knock('GET', '/auth/me', { headers })).status, 401)
+  const left = JSON.stringify([
+    await run(sql`select * from mails`),
+    await run(sql`select * from verifications`),
+    await run(sql`select * from accounts`),
+  ])
+  t.notOk(left.includes(person.email), 'no row has their address')
+})
+
+t.test('the pages: a question first, no script, no address told to anybody', async t => {
+  const person = await signUp()
+  await knock('POST', '/auth/request-password-reset', { json: { email: person.email } })
+  const link = linkIn((await smtp.next(person.email)).text)
+  const token = link.searchParams.get('token') ?? ''
+  const page = await knock('GET', `${link.pathname}${link.search}`)
+  t.match(page, {
+    status: 200,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'referrer-policy': 'same-origin',
+      'content-security-policy': /^default-src 'none'; style-src 'unsafe-inline'; form-action 'self'/,
+    },
+    text: /<h1>Set a new password<\/h1>/,
+  })
+  t.notMatch(page.text, /<script|javascript:|onload/i)
+  const send = (form: Record<string, string>) => knock('POST', link.pathname, { form })
+  t.match(await send({ token, new_password: newPassword, repeated: `${newPassword}x` }), {
+    status: 422,
+    text: /not the same/,
+  })
+  t.match(await send({ token, new_password: 'short', repeated: 'short' }), { status: 422, text: /too short/ })
+  t.match(await send({ token, new_password: newPassword, repeated: newPassword }), {
+    status: 200,
+    text: /Your password is set/,
+  })
+  t.match(await send({ token, new_password: newPassword, repeated: newPassword }), {
+    status: 400,
+    text: /no good any more/,
+  })
+  t.match(await knock('GET', link.pathname), { status: 400, text: /no good any more/ })
+  const hostile = await knock('GET', `${link.pathname}?token=${encodeURIComponent('"><script>alert(1)</script>')}`)
+  t.notMatch(hostile.text, /<script/)
+})
+
+t.test('an address has to be proved first, where that is asked', async t => {
+  const { app } = await startApp(t, { ...environment, REQUIRE_EMAIL_VERIFICATION: 'on' })
+  const strict = createKnock(app)
+  const person = newPerson()
+  const up = await strict('POST', '/auth/register', { json: person })
+  t.match(up, { status: 403, body: { detail: 'Email address is not verified' } })
+  const enter = () => strict('POST', '/auth/login', { form: { username: person.email, password: person.password } })
+  t.equal((await enter()).status, 403)
+  t.equal(
+    (await strict('POST', '/auth/login', { form: { username: person.email, password: 'wrong horse' } })).status,
+    401,
+  )
+  const token = tokenIn((await smtp.next(person.email)).text)
+  t.equal((await strict('POST', '/auth/verify-email', { json: { token } })).status, 200)
+  t.equal((await enter()).status, 200)
+})
+
+t.test('without anybody to send mails', async t => {
+  const { app } = await startApp(t)
+  const silent = createKnock(app)
+  const person = newPerson()
+  t.equal((await silent('POST', '/auth/register', { json: person })).status, 200)
+  t.match(await silent('POST', '/auth/request-password-reset', { json: { email: person.email } }), { status: 501 })
+  const ask = async (path: string, json: object): Promise<Json> => (await silent('POST', path, { json })).body.code
+  t.equal(await ask('/api/auth/request-password-reset', { email: person.email }), 'RESET_PASSWORD_DISABLED')
+  t.equal(await ask('/api/auth/send-verification-email', { email: person.email }), 'VERIFICATION_EMAIL_NOT_ENABLED')
+})
