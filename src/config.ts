@@ -56,7 +56,7 @@ const Environment = Type.Object({
   ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
   SERVICE_CLIENTS: Type.String({ default: '' }),
   SESSION_CACHE: Switch('on'),
-  SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://[^\\s]+$' })),
+  SMTP_URL: Optional(),
   MAIL_FROM: Optional(),
   MAIL_TEMPLATES: Optional(),
   PRODUCT_NAME: Type.String({ default: 'Gatehouse', maxLength: 100 }),
@@ -221,7 +221,7 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
   if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
-  if (given.SMTP_URL !== undefined && !URL.canParse(given.SMTP_URL))
+  if (given.SMTP_URL !== undefined && !(/^smtps?:\/\/\S+$/.test(given.SMTP_URL) && URL.canParse(given.SMTP_URL)))
     faults.push('SMTP_URL must be an address such as smtps://user:password@mail.example.com')
   if (given.MAIL_FROM !== undefined && !/^([^<>\r\n"]* )?<?[^<>@\s]+@[^<>@\s]+>?$/.test(given.MAIL_FROM))
     faults.push('MAIL_FROM must be an address such as Acme <no-reply@acme.com>')

@@ -68,6 +68,7 @@ t.test('defaults', async t => {
     port: 3000,
     metricsPort: undefined,
     publicUrl: undefined,
+    ownUrl: 'http://localhost:3000',
     databaseUrl: undefined,
     databasePool: 4,
     dataDir: './.data',
@@ -97,6 +98,15 @@ t.test('defaults', async t => {
     profileClaims: false,
     serviceClients: new Map(),
     sessionCache: true,
+    smtpUrl: undefined,
+    mailFrom: 'Gatehouse <no-reply@localhost>',
+    mailTemplates: undefined,
+    mailOutbox: '.data/outbox',
+    productName: 'Gatehouse',
+    linkTtl: 3600,
+    requireEmailVerification: false,
+    resetEndsSessions: true,
+    newDeviceMail: false,
     codvidGetUuid: true,
     codvidUniformErrors: false,
     strictSession: false,
@@ -144,6 +154,14 @@ t.test('every variable', async t => {
       ACCESS_TOKEN_CLAIMS: 'profile',
       SERVICE_CLIENTS: `api:${older}, chat.bot-1:with:colons:${next}`,
       SESSION_CACHE: 'off',
+      SMTP_URL: 'smtps://user:pass%20word@mail.acme.test:465',
+      MAIL_FROM: 'Acme <no-reply@acme.test>',
+      MAIL_TEMPLATES: '/etc/gatehouse/mails',
+      PRODUCT_NAME: 'Acme',
+      LINK_TTL: '15m',
+      REQUIRE_EMAIL_VERIFICATION: 'on',
+      RESET_ENDS_SESSIONS: 'off',
+      NEW_DEVICE_MAIL: 'on',
     }),
     {
       production: true,
@@ -151,6 +169,7 @@ t.test('every variable', async t => {
       port: 8080,
       metricsPort: 9464,
       publicUrl: 'https://auth.acme.test',
+      ownUrl: 'https://auth.acme.test',
       databaseUrl: 'postgres://gatehouse@db/gatehouse',
       databasePool: 9,
       dataDir: '/var/lib/gatehouse',
@@ -189,6 +208,15 @@ t.test('every variable', async t => {
         ['chat.bot-1', `with:colons:${next}`],
       ]),
       sessionCache: false,
+      smtpUrl: 'smtps://user:pass%20word@mail.acme.test:465',
+      mailFrom: 'Acme <no-reply@acme.test>',
+      mailTemplates: '/etc/gatehouse/mails',
+      mailOutbox: undefined,
+      productName: 'Acme',
+      linkTtl: 900,
+      requireEmailVerification: true,
+      resetEndsSessions: false,
+      newDeviceMail: true,
       codvidGetUuid: true,
       codvidUniformErrors: true,
       strictSession: true,
@@ -241,6 +269,9 @@ t.test('numbers, switches and choices', async t => {
     'BETTER_AUTH_STRICT_SESSION',
     'CODVID_GET_UUID',
     'SESSION_CACHE',
+    'REQUIRE_EMAIL_VERIFICATION',
+    'RESET_ENDS_SESSIONS',
+    'NEW_DEVICE_MAIL',
   ])
     refused(t, name, 'yes', '1', 'ON', 'disabled')
   for (const [text, isOn] of [
@@ -485,6 +516,20 @@ t.test('service clients', async t => {
   const weak = access.slice(0, 31)
   refused(t, 'SERVICE_CLIENTS', 'api', `api:${weak}`, `:${access}`, `a b:${access}`, `api:${access},x`, `api:${weak}é`)
   refused(t, 'SERVICE_CLIENTS', `api:${access},api:${refresh}`)
+})
+
+t.test('mail', async t => {
+  const mail = { SMTP_URL: 'smtp://mail.acme.test', MAIL_FROM: 'no-reply@acme.test' }
+  t.equal(load(mail).mailFrom, 'no-reply@acme.test')
+  t.strictSame(namesOf(faultsOf({ ...secrets, ...mail, MAIL_FROM: '' })), ['MAIL_FROM'])
+  refused(t, 'MAIL_FROM', 'nobody', 'a@b@c', 'Acme <no-reply>', 'Acme\nBcc: x <a@b.co>', '<a@b.co>, <c@d.co>')
+  for (const url of ['mail.acme.test', 'http://mail.acme.test', 'smtp://a b'])
+    t.strictSame(namesOf(faultsOf({ ...secrets, ...mail, SMTP_URL: url })), ['SMTP_URL'], url)
+  t.strictSame(namesOf(faultsOf({ ...production, ...mail })), ['PUBLIC_URL'], 'links name it')
+  t.strictSame(namesOf(faultsOf({ ...production, REQUIRE_EMAIL_VERIFICATION: 'on' })), ['SMTP_URL'])
+  t.equal(load({ ...production }).mailOutbox, undefined, 'production writes no files')
+  t.equal(load({ DATA_DIR: 'memory://' }).mailOutbox, undefined)
+  t.equal(load({ PRODUCT_NAME: 'A, "B" <c>' }).mailFrom, 'A B c <no-reply@localhost>')
 })
 
 t.test('BETTER_AUTH_SECRET is another name of JWT_SECRET', async t => {

@@ -1,6 +1,5 @@
 /** The life of an account: registering, signing in, changing, deleting. */
 import type { AccountPatch, AccountStore } from '../store/accounts.js'
-import type { MailStore } from '../store/mails.js'
 import type { Account, Background, Session } from '../store/rows.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
@@ -38,7 +37,6 @@ export type AccountWorld = {
   sessions: Sessions
   passwords: Passwords
   sources: Sources
-  mails: MailStore
   verifications: Verifications
   settings: { requireEmailVerification: boolean; newDeviceMail: boolean }
   /** Told of work beside a request that failed; the request goes on. */
@@ -46,7 +44,7 @@ export type AccountWorld = {
 }
 
 export function createAccounts(world: AccountWorld) {
-  const { store, mails, sessions, passwords, sources, verifications, settings, onSideFailure } = world
+  const { store, sessions, passwords, sources, verifications, settings, onSideFailure } = world
 
   const newEmail = (raw: string): string => {
     const email = canonicalEmail(raw)
@@ -93,7 +91,7 @@ export function createAccounts(world: AccountWorld) {
 
   const mailNewDevice = (accountId: string, session: Session): Promise<void> =>
     aside('the mail about a new device could not be written', async () => {
-      if (settings.newDeviceMail && verifications.isOn) await mails.tellNewDevice(sources.id(), accountId, session)
+      if (settings.newDeviceMail && verifications.isOn) await verifications.tellNewDevice(accountId, session)
     })
 
   const replace = async (entry: Entry): Promise<void> => {

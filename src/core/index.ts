@@ -124,6 +124,7 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     })
   const verifications = createVerifications({
     store: cacheVerifications(createVerificationStore(database.db), cache),
+    mails,
     passwords,
     sources,
     links,
@@ -135,7 +136,6 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     sessions,
     accounts: createAccounts({
       store: accounts,
-      mails,
       sessions,
       passwords,
       sources,

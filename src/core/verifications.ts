@@ -1,6 +1,7 @@
 /** What is confirmed by a mailed link: an address, a new password, a new address, the end of an account. */
 import { createHmac, hkdfSync } from 'node:crypto'
-import type { Account } from '../store/rows.js'
+import type { MailStore } from '../store/mails.js'
+import type { Account, Session } from '../store/rows.js'
 import type { MailDetails, Purpose } from '../store/schema.js'
 import type { VerificationStore } from '../store/verifications.js'
 import { canonicalEmail } from './emails.js'
@@ -21,6 +22,7 @@ export type VerificationSettings = {
 
 export type VerificationWorld = {
   store: VerificationStore
+  mails: Pick<MailStore, 'tellNewDevice'>
   passwords: Passwords
   sources: Sources
   links: LinkTokens
@@ -35,7 +37,7 @@ const day = 86_400
 export type Verifications = ReturnType<typeof createVerifications>
 
 export function createVerifications(world: VerificationWorld) {
-  const { store, passwords, sources, links, settings, mailer, isUniqueViolation } = world
+  const { store, mails, passwords, sources, links, settings, mailer, isUniqueViolation } = world
 
   /** Throws mail_off where nobody could send what would be written. */
   const demandMail = () => {
@@ -128,6 +130,13 @@ export function createVerifications(world: VerificationWorld) {
     /** Deletes the caller's account by the link that was mailed to it. Throws link_invalid. */
     async deleteAccount(identity: Identity, token: string): Promise<void> {
       if (!(await store.deleteAccount(hashToken(token), identity.account.id))) throw new AuthError('link_invalid')
+    },
+
+    /** Mails the owner that somebody signed in, where that was on a device not seen before. Throws mail_off. */
+    async tellNewDevice(accountId: string, session: Session): Promise<void> {
+      const mailer = demandMail()
+      await mails.tellNewDevice(sources.id(), accountId, session)
+      mailer.wake()
     },
 
     /** Deletes links whose time is over. Returns how many. */

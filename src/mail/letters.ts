@@ -20,8 +20,9 @@ export type Mail = { to: string; subject: string; text: string; html: string }
 
 /** Throws at once for a template that cannot be read or compiled. */
 export function createWriter(settings: LetterSettings): (letter: Letter) => Mail {
-  const eta = new Eta({ autoEscape: true })
-  const plain = new Eta({ autoEscape: false })
+  // A line break after a tag is meant: in a mail it ends a line.
+  const eta = new Eta({ autoEscape: true, autoTrim: false })
+  const plain = new Eta({ autoEscape: false, autoTrim: false })
   const parts = Object.fromEntries(
     Object.entries(templates).map(([name, template]) => {
       const { subject, text, html } = overridden(name, template, settings.folder)
