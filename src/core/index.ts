@@ -12,6 +12,7 @@ import { type Accounts, createAccounts } from './accounts.js'
 import { cacheAccounts, cacheSessions, cacheVerifications } from './cached-stores.js'
 import { type CourierEvent, createCourier, type Deliver } from './courier.js'
 import { createPasswords, type PasswordOptions } from './passwords.js'
+import { createPerson, type Person } from './person.js'
 import { createProfiles, type Profiles } from './profiles.js'
 import { createRevocations, type Revocations } from './revocations.js'
 import { createSessionCache, noSessionCache, type SessionCache } from './session-cache.js'
@@ -74,6 +75,7 @@ export type Core = {
   profiles: Profiles
   revocations: Revocations
   verifications: Verifications
+  person: Person
   /** Whether sessions that end elsewhere are heard of; without that, every request asks the database. */
   isInformed(): boolean
   /** Begins to send the mails that wait. */
@@ -98,6 +100,7 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
 
   const profileStore = createProfileStore(database.db)
   const limits = { leeway: settings.refreshLeeway, maxReplays: settings.maxReplays, refreshTtl, maxAge }
+  const interactions = createInteractionStore(database.db)
   const sessionStore = createSessionStore(database.db, limits)
   const sessions = createSessions({
     store: cacheSessions(sessionStore, cache),
@@ -122,8 +125,9 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
       onEvent: world.onMail,
       onFailure: error => onSideFailure(error, 'mails could not be looked for'),
     })
+  const verificationStore = createVerificationStore(database.db)
   const verifications = createVerifications({
-    store: cacheVerifications(createVerificationStore(database.db), cache),
+    store: cacheVerifications(verificationStore, cache),
     mails,
     passwords,
     sources,
@@ -143,7 +147,13 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
       settings,
       onSideFailure,
     }),
-    profiles: createProfiles({ store: profileStore, interactions: createInteractionStore(database.db), sources }),
+    profiles: createProfiles({ store: profileStore, interactions, sources }),
+    person: createPerson({
+      profiles: profileStore,
+      sessions: sessionStore,
+      interactions,
+      verifications: verificationStore,
+    }),
     revocations,
     verifications,
     startMails: () => courier?.start(),

@@ -103,6 +103,14 @@ export function createSessionStore(db: Db, limits: RotationLimits) {
         .where(and(eq(sessions.accountId, accountId), live))
         .orderBy(desc(sessions.lastUsedAt), desc(sessions.id)),
 
+    /** All rows of an account's sessions, those that are over too, the newest first. */
+    listEvery: (accountId: string) =>
+      db
+        .select(sessionColumns)
+        .from(sessions)
+        .where(eq(sessions.accountId, accountId))
+        .orderBy(desc(sessions.createdAt), desc(sessions.id)),
+
     /** Ends one live session of the account, named by its id or by the hash of its token. Returns whether there was one. */
     endOne: async (accountId: string, name: { id: string } | { tokenHash: string }, reason: EndReason) => {
       const named = 'id' in name ? eq(sessions.id, name.id) : eq(sessions.tokenHash, name.tokenHash)

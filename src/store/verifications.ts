@@ -1,5 +1,5 @@
 /** Statements about mailed links: asking for one, and the one statement that uses it up and does what it stands for. */
-import { and, eq, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Db } from './database.js'
 import { accountColumns, json, newNotice, seconds } from './rows.js'
 import { accounts, type MailDetails, type MailKind, mails, type Purpose, sessions, verifications } from './schema.js'
@@ -16,6 +16,8 @@ export type NewLink = {
 
 /** Whom a link is for: the account of an address, known or not, or the one that asks, perhaps for another address. */
 export type LinkFor = { email: string } | { accountId: string; newEmail?: string }
+
+export type PendingLink = { purpose: Purpose; email: string; newEmail: string | null; createdAt: Date; expiresAt: Date }
 
 /** So many links of one purpose are mailed to an account in so many seconds; who asks for more gets the same answer and no mail. */
 const mostLinks = 3
@@ -242,6 +244,20 @@ export function createVerificationStore(db: Db) {
         .returning({ id: accounts.id })
       return rows[0]?.id
     },
+
+    /** Links of an account that have not been used and are not over. */
+    listPending: (accountId: string): Promise<PendingLink[]> =>
+      db
+        .select({
+          purpose: verifications.purpose,
+          email: verifications.email,
+          newEmail: verifications.newEmail,
+          createdAt: verifications.createdAt,
+          expiresAt: verifications.expiresAt,
+        })
+        .from(verifications)
+        .where(and(eq(verifications.accountId, accountId), isLive))
+        .orderBy(asc(verifications.createdAt), asc(verifications.id)),
 
     /** Deletes links whose time is over. Returns how many. */
     deleteOver: async (): Promise<number> => {

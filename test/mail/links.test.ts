@@ -245,6 +245,43 @@ t.test('Better Auth: the end of an account, by mail where the session is old', a
   t.notOk(left.includes(person.email), 'no row has their address')
 })
 
+t.test('a person takes along all that is kept of them', async t => {
+  const person = await signUp()
+  const headers = {
+    ...bearer(person.access),
+    'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0',
+  }
+  const levels = { software_level: 'advanced', hardware_background: 'none' }
+  await knock('PUT', '/api/user/profile', { json: levels, headers })
+  await knock('POST', '/api/personalization/interactions', {
+    json: { content_type: 'chapter', effectiveness: 4 },
+    headers,
+  })
+  await knock('POST', '/auth/login', {
+    form: { username: person.email, password: person.password },
+    headers: { 'user-agent': headers['user-agent'] },
+  })
+  const { body, headers: sent } = await knock('GET', '/auth/me/export', { headers })
+  t.equal(sent['content-disposition'], 'attachment; filename="my-data.json"')
+  t.match(body, {
+    account: { email: person.email, email_verified: false },
+    profile: { ...levels, version: 1, status: 'created' },
+    sessions: [{ end_reason: null }, { end_reason: null }],
+    links: [{ purpose: 'verify_email', email: person.email, new_email: null }],
+  })
+  t.notMatch(JSON.stringify(body), /\$2b\$|token_hash|password/)
+  const { body: devices } = await knock('GET', '/auth/sessions', { headers })
+  t.same(
+    devices.map((device: Json) => [device.device, device.current]),
+    [
+      ['Firefox on Linux', false],
+      ['lightMyRequest', true],
+    ],
+  )
+  t.equal((await knock('DELETE', '/auth/sessions', { headers })).status, 204)
+  t.equal((await knock('GET', '/auth/sessions', { headers })).body.length, 1, 'the others are signed out')
+})
+
 t.test('the pages: a question first, no script, no address told to anybody', async t => {
   const person = await signUp()
   await knock('POST', '/auth/request-password-reset', { json: { email: person.email } })

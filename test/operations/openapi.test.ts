@@ -7,10 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
+import { sql } from 'drizzle-orm'
 import type { FastifyInstance, LightMyRequestResponse, RouteOptions } from 'fastify'
 import t from 'tap'
 import { parse } from 'yaml'
-import { startApp } from '../helpers/app.js'
+import { createLinkTokens } from '../../src/core/verifications.js'
+import { rowsOf } from '../dialects/doors.js'
+import { startApp, testSecrets } from '../helpers/app.js'
 
 type Schema = Record<string, unknown> & { $ref?: string; examples?: unknown[]; properties?: Record<string, Schema> }
 type Media = { schema: Schema; example?: unknown; examples?: Record<string, { value: unknown }> }
@@ -56,7 +59,13 @@ subscribe('fastify.initialization', message => {
 })
 
 const client = 'api:zK3vQ8wLr1Yt6Np4Xb9Hs2Dm7Gf5Jc0AeUiOoTqRyWx'
-const { app } = await startApp(t, { CODVID_GET_UUID: 'on', SERVICE_CLIENTS: client })
+const { app, database } = await startApp(t, {
+  CODVID_GET_UUID: 'on',
+  SERVICE_CLIENTS: client,
+  // Nobody listens there: what is written waits, and that is all that is asked here.
+  SMTP_URL: 'smtp://127.0.0.1:9',
+  MAIL_FROM: 'no-reply@acme.test',
+})
 const document = (await app.inject('/openapi.json')).json<Document>()
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({
@@ -93,7 +102,15 @@ t.test('every route is in it, but for those that are hidden on purpose', async t
   t.strictSame(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [...expected].sort())
 
   // GET /oauth2/verify is shown; what proxies make of it is the same.
-  const mayHide = ['/docs', '/openapi.json', '/openapi.yaml', '/codvid-ai/public', '/oauth2/verify']
+  const mayHide = [
+    '/docs',
+    '/openapi.json',
+    '/openapi.yaml',
+    '/codvid-ai/public',
+    '/oauth2/verify',
+    '/auth/pages',
+    '/api/auth/reset-password',
+  ]
   const outside = hidden.filter(({ url }) => !mayHide.some(prefix => url === prefix || url.startsWith(`${prefix}/`)))
   t.strictSame(
     outside.map(({ method, url }) => `${method} ${url}`),
@@ -370,16 +387,53 @@ async function makePerson(operation: Operation, example: unknown): Promise<(sent
   await app.inject({ method: 'PUT', url: '/api/user/profile', headers, payload })
   const [session] = (await app.inject({ url: '/auth/sessions', headers })).json<{ id: string }[]>()
 
+  const link = await mailLink(operation, email, headers)
   const fill = (text: string) =>
     text
       .replaceAll('user@example.com', newcomers.has(operation.operationId) ? `new-${email}` : email)
       .replaceAll('0197a0b4-7d2f-7aa1-8c3e-5b9d0e6f1c22', session?.id ?? '')
       .replaceAll('eyJhbGciOi…', refresh ?? '')
+      .replaceAll('kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE', link)
   return sent => ({
     url: fill(sent.url),
     ...(sent.payload === undefined ? {} : { payload: fill(sent.payload) }),
     headers: { ...(operation.security.length > 0 ? credential : {}), ...sent.headers },
   })
+}
+
+/** What has to be asked for before an operation can use its link. */
+const askFor: Record<string, { url: string; json(email: string): object; purpose: string }> = {
+  resetPassword: { url: '/auth/request-password-reset', json: email => ({ email }), purpose: 'reset_password' },
+  betterAuthResetPassword: {
+    url: '/auth/request-password-reset',
+    json: email => ({ email }),
+    purpose: 'reset_password',
+  },
+  verifyEmail: { url: '/auth/request-email-verification', json: email => ({ email }), purpose: 'verify_email' },
+  betterAuthVerifyEmail: {
+    url: '/auth/request-email-verification',
+    json: email => ({ email }),
+    purpose: 'verify_email',
+  },
+  // Mailed only to somebody whose session is old.
+  betterAuthDeleteUserCallback: { url: '/api/auth/delete-user', json: () => ({}), purpose: 'delete_account' },
+}
+
+/** The token of a link, as it would be mailed. */
+async function mailLink({ operationId }: Operation, email: string, headers: Record<string, string>): Promise<string> {
+  const asked = askFor[operationId]
+  if (!asked) return 'none'
+  if (asked.purpose === 'delete_account')
+    await database.db.execute(sql`
+      update sessions set created_at = created_at - interval '25 hours', expires_at = expires_at - interval '1 second'
+      where account_id = (select id from accounts where email = ${email})`)
+  await app.inject({ method: 'POST', url: asked.url, headers, payload: asked.json(email) })
+  const [row] = rowsOf(
+    await database.db.execute(
+      sql`select id from verifications where email = ${email} and purpose = ${asked.purpose} limit 1`,
+    ),
+  )
+  return row ? createLinkTokens([testSecrets.REFRESH_TOKEN_SECRET]).tokenOf(row.id) : 'none'
 }
 
 t.test('the served document is cached by its tag', async t => {

@@ -4,6 +4,7 @@ import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
 import { Failure, PasswordChangeFailure, wrongType } from './errors.js'
+import { Export, toExport } from './export-wire.js'
 import {
   Deletion,
   PasswordChange,
@@ -119,6 +120,38 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
       const identity = await credentials.identify(request)
       const sessions = await core.sessions.list(identity)
       return sessions.map(session => toSessionInfo(session, identity.session.id))
+    },
+  )
+
+  door.delete(
+    '/sessions',
+    {
+      schema: {
+        operationId: 'endOtherSessions',
+        summary: 'Sign out every device but this one',
+        security: signedIn,
+        response: { 204: nothing, ...failures(Failure, 400, 413, 415) },
+      },
+    },
+    async (request, reply) => {
+      await core.sessions.endOthers(await credentials.identify(request))
+      return reply.code(204).send(null)
+    },
+  )
+
+  door.get(
+    '/me/export',
+    {
+      schema: {
+        operationId: 'exportMe',
+        summary: 'Everything that is kept of the caller',
+        security: signedIn,
+        response: { 200: ref(Export) },
+      },
+    },
+    async (request, reply) => {
+      reply.header('content-disposition', 'attachment; filename="my-data.json"')
+      return toExport(await core.person.export(await credentials.identify(request)))
     },
   )
 

@@ -1,7 +1,9 @@
 /** The OAuth2-shaped door on the wire: snake_case, FastAPI's habits (seed 4), RFC 6749's token answers. */
 import { type Static, Type } from 'typebox'
 import type { Account, Pass, Session } from '../../core/index.js'
+import { deviceName } from '../../http/device-name.js'
 import { ref } from '../../http/openapi.js'
+import { Export } from './export-wire.js'
 
 const PersonalInfo = Type.Unsafe<Record<string, unknown> | null>({
   type: ['object', 'null'],
@@ -68,7 +70,8 @@ const session = {
   created_at: '2026-11-21T10:00:00.000Z',
   last_used_at: '2026-11-21T10:05:00.000Z',
   expires_at: '2026-11-28T10:05:00.000Z',
-  user_agent: 'Mozilla/5.0',
+  user_agent: 'Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0',
+  device: 'Firefox on Linux',
   ip_address: '203.0.113.7',
   current: true,
 }
@@ -80,6 +83,7 @@ export const SessionInfo = Type.Object(
     last_used_at: Moment,
     expires_at: Moment,
     user_agent: Nullable({ examples: ['Mozilla/5.0'] }),
+    device: Nullable({ description: 'The same in words, as far as it tells.', examples: ['Firefox on Linux'] }),
     ip_address: Nullable({ examples: ['203.0.113.7'] }),
     current: Type.Boolean({ description: 'Whether it is the session that asks.' }),
   },
@@ -227,6 +231,7 @@ export const components = [
   PasswordReset,
   LinkUse,
   EmailChange,
+  Export,
   Message,
   AuthFailure,
 ]
@@ -255,6 +260,7 @@ export const toSessionInfo = (session: Session, currentId: string): Static<typeo
   last_used_at: session.lastUsedAt.toISOString(),
   expires_at: session.expiresAt.toISOString(),
   user_agent: session.userAgent,
+  device: deviceName(session.userAgent),
   ip_address: session.ipAddress,
   current: session.id === currentId,
 })

@@ -1,12 +1,14 @@
 /** What Better Auth does by mail: a forgotten password, a proved address, a new address, and the end of an account. */
 import type { FastifyReply } from 'fastify'
+import { canonicalEmail } from '../../core/emails.js'
 import { AuthError } from '../../core/errors.js'
 import type { LinkTarget } from '../../core/verifications.js'
 import type { Door, Floor } from '../../http/dialect.js'
-import { anybody, failures, redirects, ref, signedIn } from '../../http/openapi.js'
+import { FlatFailure } from '../../http/flat-errors.js'
+import { anybody, failures, redirects, ref, signedIn, worded } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
 import { demandSafeCallback } from './entry.js'
-import { Failure, refusal, refused } from './errors.js'
+import { Failure, malformedEmail, refusal, refused, render } from './errors.js'
 import {
   Deleted,
   EmailChange,
@@ -31,11 +33,20 @@ const targetOf = (callbackUrl: string | undefined): LinkTarget => ({
   ...(callbackUrl ? { callbackUrl } : {}),
 })
 
-const resetOff = {
+const resetWords = {
+  ...malformedEmail('email'),
   mail_off: { status: 400, code: 'RESET_PASSWORD_DISABLED', message: "Reset password isn't enabled" },
 }
-const changeOff = { mail_off: { status: 400, code: 'CHANGE_EMAIL_DISABLED', message: 'Change email is disabled' } }
+const verificationWords = malformedEmail('email')
+const changeWords = {
+  ...malformedEmail('newEmail'),
+  mail_off: { status: 400, code: 'CHANGE_EMAIL_DISABLED', message: 'Change email is disabled' },
+}
 const badLink = { link_invalid: { status: 401, code: 'INVALID_TOKEN', message: 'Invalid token' } }
+
+const ResetFailure = worded(FlatFailure, render, { words: resetWords })
+const VerificationFailure = worded(FlatFailure, render, { words: verificationWords })
+const ChangeFailure = worded(FlatFailure, render, { words: changeWords })
 
 export function mailRoutes(door: Door, floor: Floor): void {
   const { core, credentials, cookies, origins } = floor
@@ -43,7 +54,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/request-password-reset',
     {
-      config: { checksPassword: true, words: resetOff },
+      config: { checksPassword: true, words: resetWords },
       schema: {
         operationId: 'betterAuthRequestPasswordReset',
         summary: 'Mail a link to set a new password, if the address is an account’s',
@@ -52,12 +63,13 @@ export function mailRoutes(door: Door, floor: Floor): void {
         body: ref(ResetRequest),
         response: {
           200: ref(ResetRequested),
-          ...failures(Failure, 'malformed_body', missing('email'), refused('redirect_untrusted')),
+          ...failures(ResetFailure, 'malformed_body', 'email_invalid', missing('email'), refused('redirect_untrusted')),
         },
       },
     },
     async request => {
       const { email, redirectTo } = request.body
+      demandEmail(email)
       if (redirectTo && !origins.safeRedirect(redirectTo)) throw refusal('redirect_untrusted')
       await core.verifications.requestPasswordReset(email, targetOf(redirectTo))
       return {
@@ -70,10 +82,9 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.get(
     '/reset-password/:token',
     {
+      // An address in a mail, for browsers: nothing that an SDK would call.
       schema: {
-        operationId: 'betterAuthResetLink',
-        summary: 'Where a mailed link leads: on to the app’s page, with the token or an error',
-        security: anybody,
+        hide: true,
         params: LinkPath,
         querystring: ResetLinkQuery,
         response: { ...redirects, ...failures(Failure, 400, refused('callback_untrusted')) },
@@ -117,7 +128,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/send-verification-email',
     {
-      config: { checksPassword: true },
+      config: { checksPassword: true, words: verificationWords },
       schema: {
         operationId: 'betterAuthSendVerificationEmail',
         summary: 'Mail a link that proves the address, if it is an account’s and not proved yet',
@@ -126,13 +137,22 @@ export function mailRoutes(door: Door, floor: Floor): void {
         body: ref(VerificationRequest),
         response: {
           200: ref(Status),
-          ...failures(Failure, 'malformed_body', 'mail_off', missing('email')),
-          ...failures(Failure, refused('email_mismatch'), refused('email_verified'), refused('callback_untrusted')),
+          ...failures(
+            VerificationFailure,
+            'malformed_body',
+            'mail_off',
+            'email_invalid',
+            missing('email'),
+            refused('email_mismatch'),
+            refused('email_verified'),
+            refused('callback_untrusted'),
+          ),
         },
       },
     },
     async request => {
       const { email, callbackURL } = request.body
+      demandEmail(email)
       demandSafeCallback(callbackURL, floor)
       const identity = await credentials.find(request, { slide: false })
       if (identity && identity.account.email !== email.toLowerCase()) throw refusal('email_mismatch')
@@ -182,7 +202,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/change-email',
     {
-      config: { checksPassword: true, words: changeOff },
+      config: { checksPassword: true, words: changeWords },
       schema: {
         operationId: 'betterAuthChangeEmail',
         summary: 'Mail a link to a new address, which the account has once the link is opened',
@@ -192,8 +212,15 @@ export function mailRoutes(door: Door, floor: Floor): void {
         body: ref(EmailChange),
         response: {
           200: ref(Status),
-          ...failures(Failure, 'malformed_body', 'email_invalid', 'email_unchanged', 'session_stale'),
-          ...failures(Failure, missing('newEmail'), refused('callback_untrusted')),
+          ...failures(
+            ChangeFailure,
+            'malformed_body',
+            'email_invalid',
+            'email_unchanged',
+            'session_stale',
+            missing('newEmail'),
+            refused('callback_untrusted'),
+          ),
         },
       },
     },
@@ -231,6 +258,11 @@ export function mailRoutes(door: Door, floor: Floor): void {
       return callbackURL ? leadTo(reply, callbackURL, {}) : { success: true as const, message: 'User deleted' }
     },
   )
+}
+
+/** Throws email_invalid for what cannot be anybody's address, of which Better Auth makes no secret. */
+function demandEmail(text: string): void {
+  if (canonicalEmail(text) === undefined) throw new AuthError('email_invalid')
 }
 
 export function toUnknownToken(error: unknown): never {

@@ -172,8 +172,8 @@ t.test('sessions lists the caller’s devices, one marked current', async t => {
     ip_address: '127.0.0.1',
   }
   t.strictSame(masked(answer.body), [
-    { ...device, user_agent: 'Phone/1.0', current: false },
-    { ...device, user_agent: 'lightMyRequest', current: true },
+    { ...device, user_agent: 'Phone/1.0', device: 'Phone', current: false },
+    { ...device, user_agent: 'lightMyRequest', device: 'lightMyRequest', current: true },
   ])
   t.strictSame(
     answer.body.map(({ id }: { id: string }) => id),

@@ -145,8 +145,10 @@ t.test('every route is in the document, with schemas and errors of its own', asy
       t.ok(Object.keys(operation.responses).includes('503'), `${method} ${path}`)
     }
   t.same(documented.map(path => path.slice('/api/auth'.length)).sort(), [
+    '/change-email',
     '/change-password',
     '/delete-user',
+    '/delete-user/callback',
     '/get-session',
     '/jwks',
     '/list-accounts',
@@ -155,9 +157,12 @@ t.test('every route is in the document, with schemas and errors of its own', asy
     '/logout',
     '/ok',
     '/register',
+    '/request-password-reset',
+    '/reset-password',
     '/revoke-other-sessions',
     '/revoke-session',
     '/revoke-sessions',
+    '/send-verification-email',
     '/sign-in/email',
     '/sign-out',
     '/sign-up/email',
@@ -166,6 +171,7 @@ t.test('every route is in the document, with schemas and errors of its own', asy
     '/token',
     '/update-user',
     '/user',
+    '/verify-email',
     '/verify-password',
   ])
 })
