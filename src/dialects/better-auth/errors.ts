@@ -13,9 +13,14 @@ declare module 'fastify' {
   }
 }
 
-/** At Better Auth's sign-up a malformed address is a failed validation, and a taken one 422; the JSON dialects say 400. */
+/** A malformed address is a failed validation wherever Better Auth has it checked before its handler: all but at sign-in. */
+export const malformedEmail = (field: string) => ({
+  email_invalid: { ...flatWords.validation_failed, message: `[body.${field}] Invalid email address` },
+})
+
+/** At Better Auth's sign-up a taken address is 422; the JSON dialects say 400. */
 export const signUpWords = {
-  email_invalid: { ...flatWords.validation_failed, message: '[body.email] Invalid email address' },
+  ...malformedEmail('email'),
   email_taken: { ...flatWords.email_taken, status: 422 },
 } satisfies Partial<Record<ProblemCode, FlatWords>>
 

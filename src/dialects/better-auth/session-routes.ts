@@ -49,6 +49,9 @@ export function sessionRoutes(
         const access = await core.sessions.steadyAccess(identity)
         // What Better Auth's jwt plugin sends along, so that no second call is needed.
         reply.header('set-auth-jwt', access.token)
+        // Beside the cookie, which is sent again where the session has just been extended.
+        if (identity.extended && identity.sessionToken !== undefined)
+          reply.header('set-auth-token', cookies.sign(identity.sessionToken))
         return toCurrentSession(identity, access)
       }
       // A cookie that was ours once is taken back; one that somebody made up is not worth an answer.

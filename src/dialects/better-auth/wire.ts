@@ -252,7 +252,7 @@ export const ResetRequested = Type.Object(
 )
 
 export const PasswordReset = Type.Object(
-  { newPassword: NewPassword, token: Type.Optional(LinkToken) },
+  { newPassword: Password, token: Type.Optional(LinkToken) },
   {
     $id: 'BetterAuthPasswordReset',
     examples: [{ newPassword: 'correct horse battery', token: 'kT3v9QzX1rWm5yBc7nHs2LpFd8Gj4AeUiOo6TqRyWxE' }],
