@@ -366,6 +366,7 @@ t.test('the list of devices, and putting them out', async t => {
   t.strictSame(Object.keys(first).sort(), [
     'created_at',
     'current',
+    'device',
     'expires_at',
     'id',
     'ip_address',

@@ -72,7 +72,7 @@ const words = {
   },
   email_unverified: { status: 403, detail: 'Email address is not verified', error: 'invalid_grant' },
   link_invalid: { status: 400, detail: 'Invalid or expired link', error: 'invalid_request' },
-  mail_off: { status: 501, detail: 'This service sends no mails', error: 'invalid_request' },
+  mail_off: { status: 400, detail: 'This service sends no mails', error: 'invalid_request' },
   malformed_body: { status: 400, detail: 'There was an error parsing the body', error: 'invalid_request' },
   unsupported_media_type: { status: 415, detail: 'Unsupported media type', error: 'invalid_request' },
   unsupported_grant_type: { status: 400, detail: 'Unsupported grant type', error: 'unsupported_grant_type' },
