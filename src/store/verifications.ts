@@ -29,11 +29,18 @@ export function createVerificationStore(db: Db) {
   const isLive = gt(verifications.expiresAt, sql`now()`)
 
   /** Uses the link up. Postgres re-reads a row it has waited for: of two who use one link, the second finds none to delete. */
-  const spentBy = (tokenHash: string, purpose: Purpose) =>
+  const spentBy = (tokenHash: string, purpose: Purpose, accountId?: string) =>
     db.$with('spent').as(
       db
         .delete(verifications)
-        .where(and(eq(verifications.tokenHash, tokenHash), eq(verifications.purpose, purpose), isLive))
+        .where(
+          and(
+            eq(verifications.tokenHash, tokenHash),
+            eq(verifications.purpose, purpose),
+            accountId === undefined ? undefined : eq(verifications.accountId, accountId),
+            isLive,
+          ),
+        )
         .returning({
           accountId: verifications.accountId,
           email: verifications.email,
@@ -234,9 +241,9 @@ export function createVerificationStore(db: Db) {
       return rows[0]
     },
 
-    /** Deletes the account. Undefined: no such link (any more), or it is another account's than the one that asks. */
+    /** Deletes the account. Undefined: no such link (any more), or it is another account's than the one that asks, and stays good. */
     deleteAccount: async (tokenHash: string, accountId: string) => {
-      const spent = spentBy(tokenHash, 'delete_account')
+      const spent = spentBy(tokenHash, 'delete_account', accountId)
       const rows = await db
         .with(spent)
         .delete(accounts)
