@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import bcrypt from 'bcrypt'
 import { AuthError } from './errors.js'
+import { type ForeignHash, readForeign } from './foreign-passwords.js'
 
 export type PasswordOptions = {
   /** bcrypt's work factor, 4 to 15. */
@@ -70,21 +71,33 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     return false
   }
 
+  /**
+   * A row of another system's scheme is compared beside the decoy, so that one that is cheaper than ours takes the time of an
+   * unknown account, where there is a second core. What stays visible: one that is dearer takes its own time, and under
+   * load both make others wait. It ends with the first sign-in, which stores the row anew.
+   */
+  const compareForeign = async (spelling: string, foreign: ForeignHash): Promise<boolean> => {
+    const [matches] = await Promise.all([foreign.matches(spelling), compare(spelling, undefined)])
+    return matches
+  }
+
   /** How much work the comparison is, and the comparison. */
   const comparison = (password: string, stored: string | null | undefined) => {
     const matchable = isWellFormed(password) && lengthOf(password) <= maxLength
     const row = matchable ? scheme.read(stored) : undefined
+    const foreign = matchable && !row ? readForeign(stored) : undefined
     const spellings = matchable ? spellingsOf(password) : [password]
     const run = async (): Promise<Verdict> => {
       // Every account goes through every spelling: a row that ended this early would tell that it is there.
       for (const spelling of spellings) {
-        const matches = await compare(spelling, row)
+        const matches = foreign ? await compareForeign(spelling, foreign) : await compare(spelling, row)
         if (matches) return { matches, outdated: !row || !scheme.wouldStore(row, spelling) }
       }
       return { matches: false, outdated: false }
     }
-    // A row of another cost is that much more, or less, work for the lane.
-    return { units: spellings.length * 2 ** ((row?.cost ?? cost) - cost), run }
+    // A row of another cost, or scheme, is that much more, or less, work for the lane.
+    const units = foreign ? 1 + foreign.rounds / 2 ** cost : 2 ** ((row?.cost ?? cost) - cost)
+    return { units: spellings.length * units, run }
   }
 
   return {
@@ -167,6 +180,12 @@ function createScheme(cost: number, pepper: string | undefined) {
       return isOurs && row.cost === cost && row.key === keyFor(spelling)
     },
   }
+}
+
+/** Tells whether a stored hash is one that some password can match here, of our scheme or of another's. */
+export function createHashCheck(pepper: string | undefined): (stored: string) => boolean {
+  const scheme = createScheme(4, pepper)
+  return stored => scheme.read(stored) !== undefined || readForeign(stored) !== undefined
 }
 
 /** Names a pepper in a row. Guessing the pepper from it is what makes a long random one necessary. */

@@ -78,7 +78,10 @@ export const accounts = pgTable(
     name: text('name').notNull().default(''),
     image: text('image'),
     personalInfo: jsonb('personal_info').$type<Record<string, unknown>>(),
-    /** `$2b$…`, or `$h1$<pepper id>$2b$…` where the password was hashed with HMAC first; null: no password. */
+    /**
+     * `$2b$…`, or `$h1$<pepper id>$2b$…` where the password was hashed with HMAC first; of imported accounts, until they sign
+     * in, another system's as a PHC string (core/foreign-passwords.ts); null: no password.
+     */
     passwordHash: text('password_hash'),
     /** Set by an operator: nobody signs in to, or stays signed in to, a disabled account. */
     disabledAt: moment('disabled_at'),

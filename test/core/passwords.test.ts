@@ -271,7 +271,7 @@ const unusable: Record<string, string | null | undefined> = {
   'no password': null,
   empty: '',
   marker: '!',
-  argon2: '$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b4dWRWJTmaaJObG',
+  'argon2, version 16': '$argon2id$v=16$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b4dWRWJTmaaJObG',
   '2x': current.replace('$2b$', '$2x$'),
   '2': current.replace('$2b$', '$2$'),
   'cost 3': current.replace('$05$', '$03$'),
