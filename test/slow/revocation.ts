@@ -74,7 +74,7 @@ async function testEveryWay(here: Replica, there: Replica): Promise<void> {
       'a token revoked by a service',
       ({ access }) => call(here, 'POST', '/oauth2/revoke', { authorization: basic, body: { token: access } }),
     ],
-    ['a refresh token used twice', useTwice(here)],
+    ['a refresh token used twice', refreshTwice(here)],
     ['another session changed the password', changePasswordElsewhere(here)],
     ['the account deleted', ({ access }) => call(here, 'DELETE', '/auth/me', { bearer: access, body: { password } })],
     ['disabled by hand', ({ sub }) => sql`update accounts set disabled_at = now() where id = ${sub}`],
@@ -102,7 +102,7 @@ function endFromAnotherSession(replica: Replica) {
   }
 }
 
-function useTwice(replica: Replica) {
+function refreshTwice(replica: Replica) {
   return async ({ refresh }: Signed) => {
     const second = await call(replica, 'POST', '/auth/refresh', { body: { token: refresh } })
     const third = await call(replica, 'POST', '/auth/refresh', { body: { token: second.body.refresh_token } })

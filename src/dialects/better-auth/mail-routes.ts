@@ -178,7 +178,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
       const { token, callbackURL } = request.query
       demandSafeCallback(callbackURL, floor)
       try {
-        const changed = await useEmailLink(token)
+        const changed = await spendEmailLink(token)
         return callbackURL ? leadTo(reply, callbackURL, {}) : { ...done, user: changed && toUser(changed) }
       } catch (error) {
         const isBad = error instanceof AuthError && error.code === 'link_invalid'
@@ -189,7 +189,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   )
 
   /** The account, where it has a new address; null where its own is proved. Throws link_invalid. */
-  async function useEmailLink(token: string) {
+  async function spendEmailLink(token: string) {
     try {
       await core.verifications.verifyEmail(token)
       return null
