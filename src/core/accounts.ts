@@ -1,5 +1,5 @@
 /** The life of an account: registering, signing in, changing, deleting. */
-import type { AccountPatch, AccountStore } from '../store/accounts.js'
+import type { AccountPatch, AccountStore, NewAccount } from '../store/accounts.js'
 import type { Account, Background, Session } from '../store/rows.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
@@ -106,29 +106,49 @@ export function createAccounts(world: AccountWorld) {
     return { accountId: identity.account.id, checkedHash, newHash }
   }
 
+  const signUp = async (
+    registration: Registration,
+    entry: Entry,
+  ): Promise<{ account: Account; pass?: Pass; isTaken?: boolean }> => {
+    const email = newEmail(registration.email)
+    passwords.check(registration.password, email)
+    const passwordHash = await passwords.hash(registration.password)
+    const term = entry.term ?? 'standard'
+    const { name = '', image = null, personalInfo = null, background, link = {} } = registration
+    const wanted = { id: sources.id(), email, name, image, personalInfo, passwordHash }
+    if (settings.requireEmailVerification) {
+      const account = await store.insert(wanted, background)
+      await mailVerification(email, link)
+      return account ? { account } : { account: imagined(wanted), isTaken: true }
+    }
+    const draft = sessions.draft(entry.device, term)
+    const made = await store.insertWithSession(wanted, draft.row, background)
+    if (!made) return { account: imagined(wanted), isTaken: true }
+    await mailVerification(email, link)
+    await replace(entry)
+    return { account: made.account, pass: await sessions.admit(made, draft.token, term) }
+  }
+
   return {
     /**
      * Makes an account with its first session. Throws email_invalid, email_taken, password_*, hashing_busy; and, where the
      * address has to be proved first, email_unverified although the account is made.
      */
     async register(registration: Registration, entry: Entry): Promise<Pass> {
-      const email = newEmail(registration.email)
-      passwords.check(registration.password, email)
-      const passwordHash = await passwords.hash(registration.password)
-      const term = entry.term ?? 'standard'
-      const draft = sessions.draft(entry.device, term)
-      const { name = '', image = null, personalInfo = null, background } = registration
-      const account = { id: sources.id(), email, name, image, personalInfo, passwordHash }
-      if (settings.requireEmailVerification) {
-        if (!(await store.insert(account, background))) throw new AuthError('email_taken')
-        await mailVerification(email, registration.link ?? {})
-        throw new AuthError('email_unverified')
-      }
-      const made = await store.insertWithSession(account, draft.row, background)
-      if (!made) throw new AuthError('email_taken')
-      await mailVerification(email, registration.link ?? {})
-      await replace(entry)
-      return sessions.admit(made, draft.token, term)
+      const { pass, isTaken } = await signUp(registration, entry)
+      if (isTaken) throw new AuthError('email_taken')
+      if (!pass) throw new AuthError('email_unverified')
+      return pass
+    },
+
+    /**
+     * The same for a door that keeps to itself which addresses there are, where they have to be proved first: then there is
+     * no pass, and the account of a taken address is made up. Throws as register does, but email_unverified.
+     */
+    async registerQuietly(registration: Registration, entry: Entry): Promise<{ account: Account; pass?: Pass }> {
+      const { account, pass, isTaken } = await signUp(registration, entry)
+      if (isTaken && !settings.requireEmailVerification) throw new AuthError('email_taken')
+      return { account, ...(pass ? { pass } : {}) }
     },
 
     /** Opens a session for who knows the password. Throws account_unknown, password_wrong, email_unverified, hashing_busy. */
@@ -205,4 +225,10 @@ export function createAccounts(world: AccountWorld) {
       return found.account.id
     },
   }
+}
+
+/** What a new account would have looked like. */
+function imagined({ id, email, name, image, personalInfo }: NewAccount): Account {
+  const now = new Date()
+  return { id, number: 0, email, emailVerified: false, name, image, personalInfo, createdAt: now, updatedAt: now }
 }

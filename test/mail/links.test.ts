@@ -317,6 +317,8 @@ t.test('an address has to be proved first, where that is asked', async t => {
   const person = newPerson()
   const up = await strict('POST', '/auth/register', { json: person })
   t.match(up, { status: 403, body: { detail: 'Email address is not verified' } })
+  const again = await strict('POST', '/auth/register', { json: person })
+  t.match(again, { status: 400, body: { detail: 'Email already registered' } })
   const enter = () => strict('POST', '/auth/login', { form: { username: person.email, password: person.password } })
   t.equal((await enter()).status, 403)
   t.equal(
@@ -326,6 +328,18 @@ t.test('an address has to be proved first, where that is asked', async t => {
   const token = tokenIn((await smtp.next(person.email)).text)
   t.equal((await strict('POST', '/auth/verify-email', { json: { token } })).status, 200)
   t.equal((await enter()).status, 200)
+
+  const signUpAs = (email: string) =>
+    strict('POST', '/api/auth/sign-up/email', { json: { name: 'Ada', email, password: person.password } })
+  const [fresh, taken] = [await signUpAs('fresh@example.com'), await signUpAs(person.email)]
+  t.strictSame([fresh.status, taken.status, fresh.cookies, taken.cookies], [200, 200, [], []])
+  t.match(fresh.body, { token: null, user: { email: 'fresh@example.com', name: 'Ada', emailVerified: false } })
+  t.match(taken.body, { token: null, user: { email: person.email, name: 'Ada', emailVerified: false } })
+  t.strictSame(Object.keys(fresh.body.user), Object.keys(taken.body.user), 'a taken address looks like a new one')
+  const signIn = await strict('POST', '/api/auth/sign-in/email', {
+    json: { email: 'fresh@example.com', password: person.password },
+  })
+  t.match(signIn, { status: 403, body: { code: 'EMAIL_NOT_VERIFIED' } })
 })
 
 t.test('without anybody to send mails', async t => {

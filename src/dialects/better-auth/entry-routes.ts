@@ -35,11 +35,12 @@ export function entryRoutes(door: Door, floor: Floor): void {
       const { name, email, password, image, callbackURL, rememberMe: remember = true } = request.body
       demandSafeCallback(callbackURL, floor)
       const link = { door: 'better-auth', ...(callbackURL ? { callbackUrl: callbackURL } : {}) } as const
-      const pass = await core.accounts.register(
+      const { account, pass } = await core.accounts.registerQuietly(
         { name, email, password, image, link },
         readEntry(request, floor, { remember }),
       )
-      return { token: sendSigned(request, reply, floor, pass), user: toUser(pass.account) }
+      // Where the address has to be proved first, nobody is signed in, and a taken address looks like a new one.
+      return { token: pass ? sendSigned(request, reply, floor, pass) : null, user: toUser(account) }
     },
   )
 

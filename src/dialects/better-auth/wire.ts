@@ -147,8 +147,21 @@ export const SignIn = Type.Object(
 )
 
 export const SignedUp = Type.Object(
-  { token: SessionToken, user: ref(User) },
-  { $id: 'BetterAuthSignedUp', description: 'Made, and signed in.', examples: [{ token, user }] },
+  {
+    token: Nullable({
+      description: 'The session token; null where the address has to be proved before anybody signs in.',
+      examples: [token],
+    }),
+    user: ref(User),
+  },
+  {
+    $id: 'BetterAuthSignedUp',
+    description: 'Made, and signed in.',
+    examples: [
+      { token, user },
+      { token: null, user },
+    ],
+  },
 )
 
 export const SignedIn = Type.Object(
