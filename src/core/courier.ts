@@ -39,10 +39,9 @@ export type CourierWorld = {
   onFailure(error: unknown): void
 }
 
-const batch = 20
-/** How many are on their way at once: a slow server holds up these, not the rest. */
-const lanes = 5
-/** Seconds. Longer than a server is given to take a mail. */
+/** How many are on their way at once. More would wait for a connection while their lease runs. */
+const batch = 5
+/** Seconds. Longer than a server is given to take a mail, or somebody else would send it too. */
 const lease = 120
 /** Milliseconds between two looks, for mails of processes that died and for second tries. */
 const lookEvery = 2000
@@ -74,19 +73,11 @@ export function createCourier({ store, links, deliver, onEvent, onFailure }: Cou
     await store.remove(id)
   }
 
-  const sendAll = async (due: DueMail[]): Promise<void> => {
-    const waiting = [...due]
-    const lane = async () => {
-      for (let mail = waiting.shift(); mail; mail = waiting.shift()) await send(mail)
-    }
-    await Promise.all(Array.from({ length: lanes }, lane))
-  }
-
   const run = async (): Promise<void> => {
     do {
       again = false
       const due = await store.take(batch, lease)
-      await sendAll(due)
+      await Promise.all(due.map(send))
       if (due.length === batch) again = true
     } while (again && !isClosed)
   }

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
+import type SMTPPool from 'nodemailer/lib/smtp-pool/index.js'
 import { MailRefused } from '../core/courier.js'
 import type { Mail } from './letters.js'
 
@@ -13,28 +14,20 @@ export type Transport = {
 /** Milliseconds: for a connection, for its greeting, and for any silence of the server. All within the courier's lease. */
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 }
 
+const maxConnections = 5
+
 /** `url`: smtp://user:password@host:587 or smtps://…; STARTTLS is used wherever the server offers it. */
 export function openSmtp(url: string, from: string): Transport {
-  const transport = createTransport(url, {
-    from,
-    pool: true,
-    maxConnections: 5,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-    ...timeouts,
-  } as never)
+  // Beside a URL given as a text, these would be taken for members of each mail, and the limits be nodemailer's own.
+  const settings = { url, pool: true, maxConnections, disableFileAccess: true, disableUrlAccess: true, ...timeouts }
+  const transport = createTransport(settings as SMTPPool.Options, { from })
   return {
     async send({ to, ...mail }) {
       try {
         // An object, since a text is split at its commas.
-        await transport.sendMail({
-          ...mail,
-          to: { name: '', address: to },
-          disableFileAccess: true,
-          disableUrlAccess: true,
-        })
+        await transport.sendMail({ ...mail, to: { name: '', address: to } })
       } catch (error) {
-        throw isRefusal(error) ? new MailRefused(describe(error), { cause: undefined }) : new Error(describe(error))
+        throw isRefusal(error) ? new MailRefused(describe(error)) : new Error(describe(error))
       }
     },
     close: () => transport.close(),
