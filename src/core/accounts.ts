@@ -4,7 +4,7 @@ import type { Account, Background, Session } from '../store/rows.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
 import type { Passwords } from './passwords.js'
-import type { Device, Identity, Pass, Sessions, Term } from './sessions.js'
+import { type Device, type Identity, isFresh, type Pass, type Sessions, type Term } from './sessions.js'
 import type { Sources } from './sources.js'
 import type { LinkTarget, Verifications } from './verifications.js'
 
@@ -26,9 +26,6 @@ export type Entry = {
   /** The opaque token of a session that the new one takes the place of: the cookie the same browser carried. */
   replaces?: string | undefined
 }
-
-/** Better Auth's age of a session, in seconds, up to which deleting the account asks no password. */
-const freshAge = 86_400
 
 export type Accounts = ReturnType<typeof createAccounts>
 
@@ -208,8 +205,7 @@ export function createAccounts(world: AccountWorld) {
     /** Deletes the account with everything that is its own. Without a password the session must be a day old at most: session_stale. Throws current_password_wrong. */
     async delete(identity: Identity, password?: string): Promise<void> {
       if (password === undefined) {
-        const age = identity.at.getTime() - identity.session.createdAt.getTime()
-        if (age > freshAge * 1000) throw new AuthError('session_stale')
+        if (!isFresh(identity)) throw new AuthError('session_stale')
         await store.delete(identity.account.id)
         return
       }

@@ -49,6 +49,13 @@ export type Introspection = {
   claims: AccessClaims | undefined
 }
 
+/** Seconds up to which a session alone shows that its owner is there: Better Auth's `freshAge`. */
+const freshAge = 86_400
+
+/** Whether the session is young enough for what would otherwise ask for the password, or for a mailed link. */
+export const isFresh = ({ at, session }: Identity): boolean =>
+  at.getTime() - session.createdAt.getTime() <= freshAge * 1000
+
 export type SessionSettings = {
   /** Seconds a standard session lives without being used. */
   standardTtl: number

@@ -46,10 +46,8 @@ export type ProfileClaims = {
 
 /** Characters a token may have, so that a header with it fits everywhere. */
 export const tokenLimit = 1024
-/** How many verified tokens are remembered. */
-const mostVerifiedTokens = 10_000
-/** How many steady tokens are kept. */
-const mostSteadyTokens = 10_000
+/** How many tokens are remembered, of those verified and of those made. */
+const mostKept = 10_000
 
 /** Seconds by which an issuer's clock may run ahead of the database's. */
 const clockTolerance = 60
@@ -110,10 +108,8 @@ export function createTokens(settings: TokenSettings) {
   const steadily = (key: string, make: () => IssuedToken): IssuedToken => {
     const known = steady.get(key)
     if (known) return known
-    const [eldest] = steady.keys()
-    if (eldest !== undefined && steady.size >= mostSteadyTokens) steady.delete(eldest)
     const made = make()
-    steady.set(key, made)
+    keep(steady, key, made)
     return made
   }
 
@@ -208,11 +204,16 @@ function createTokenMemory() {
       timingSafeEqual(found.signature, signature)
     if (isKnown) return found.claims
     const claims = verify()
-    const [eldest] = known.keys()
-    if (eldest !== undefined && known.size >= mostVerifiedTokens) known.delete(eldest)
-    known.set(claims.jti, { input, signature, claims })
+    keep(known, claims.jti, { input, signature, claims })
     return claims
   }
+}
+
+/** Bounded, the oldest going first. */
+function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  const [eldest] = map.keys()
+  if (eldest !== undefined && map.size >= mostKept) map.delete(eldest)
+  map.set(key, value)
 }
 
 const epoch = (time: Date): number => Math.floor(time.getTime() / 1000)

@@ -7,7 +7,7 @@ import type { VerificationStore } from '../store/verifications.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
 import type { Passwords } from './passwords.js'
-import type { Identity } from './sessions.js'
+import { type Identity, isFresh } from './sessions.js'
 import { hashToken, type Sources } from './sources.js'
 
 /** Where a link leads: which dialect's address it names, and where that dialect sends the person afterwards. */
@@ -32,8 +32,6 @@ export type VerificationWorld = {
   isUniqueViolation(error: unknown): boolean
 }
 
-const day = 86_400
-
 export type Verifications = ReturnType<typeof createVerifications>
 
 export function createVerifications(world: VerificationWorld) {
@@ -55,6 +53,17 @@ export function createVerifications(world: VerificationWorld) {
 
   /** For an address as somebody typed it: one that cannot be an account's gets what an unknown one gets. */
   const forAddress = (raw: string) => ({ email: canonicalEmail(raw) ?? '' })
+
+  const changeEmail = async (token: string): Promise<Account> => {
+    try {
+      const changed = await store.changeEmail(hashToken(token), sources.id())
+      if (!changed) throw new AuthError('link_invalid')
+      mailer?.wake()
+      return changed
+    } catch (error) {
+      throw isUniqueViolation(error) ? new AuthError('link_invalid') : error
+    }
+  }
 
   return {
     /** Whether there is anybody to send mails. */
@@ -82,8 +91,7 @@ export function createVerifications(world: VerificationWorld) {
       const email = canonicalEmail(newEmail)
       if (email === undefined) throw new AuthError('email_invalid')
       if (email === identity.account.email) throw new AuthError('email_unchanged')
-      const age = identity.at.getTime() - identity.session.createdAt.getTime()
-      if (!isProved && age > day * 1000) throw new AuthError('session_stale')
+      if (!isProved && !isFresh(identity)) throw new AuthError('session_stale')
       await ask('change_email', { accountId: identity.account.id, newEmail: email }, target)
     },
 
@@ -115,17 +123,17 @@ export function createVerifications(world: VerificationWorld) {
       return changed
     },
 
-    /** Gives the account the address that the link was mailed to. Throws link_invalid, also where it has been taken meanwhile. */
-    async changeEmail(token: string): Promise<Account> {
-      try {
-        const changed = await store.changeEmail(hashToken(token), sources.id())
-        if (!changed) throw new AuthError('link_invalid')
-        mailer?.wake()
-        return changed
-      } catch (error) {
-        throw isUniqueViolation(error) ? new AuthError('link_invalid') : error
-      }
+    /**
+     * Uses a link of either kind that is about an address, for a door that has one path for both. `isNew`: the account has
+     * another address now. Throws link_invalid.
+     */
+    async redeemEmailLink(token: string): Promise<{ account: Account; isNew: boolean }> {
+      const proved = await store.verifyEmail(hashToken(token))
+      return proved ? { account: proved, isNew: false } : { account: await changeEmail(token), isNew: true }
     },
+
+    /** Gives the account the address that the link was mailed to. Throws link_invalid, also where it has been taken meanwhile. */
+    changeEmail,
 
     /** Deletes the caller's account by the link that was mailed to it. Throws link_invalid. */
     async deleteAccount(identity: Identity, token: string): Promise<void> {

@@ -53,6 +53,22 @@ export function createAccountStore(db: Db) {
         .returning(accountColumns),
     )
 
+  /** The first steps of a registration: the account, unless the address is taken, and what it told of its background. */
+  const insertion = (account: NewAccount, background: Background | undefined) => {
+    const made = db
+      .$with('made')
+      .as(db.insert(accounts).values(account).onConflictDoNothing({ target: accounts.email }).returning(accountColumns))
+    const described: WithSubquery[] = []
+    if (background) {
+      const insert = db
+        .insert(profiles)
+        .select(query => query.select(newProfileRow(background, sql`${made.id}`)).from(made))
+        .returning({ accountId: profiles.accountId })
+      described.push(db.$with('described').as(insert))
+    }
+    return { made, described }
+  }
+
   return {
     findByEmail: async (email: string) => (await findByEmail.execute({ email }))[0],
 
@@ -63,27 +79,15 @@ export function createAccountStore(db: Db) {
 
     /** Inserts the account, its first session and its background together. Undefined: the unique index has the address already. */
     insertWithSession: async (account: NewAccount, session: NewSession, background?: Background) => {
-      const made = db
-        .$with('made')
-        .as(
-          db.insert(accounts).values(account).onConflictDoNothing({ target: accounts.email }).returning(accountColumns),
-        )
+      const { made, described } = insertion(account, background)
       const opened = db.$with('opened').as(
         db
           .insert(sessions)
           .select(query => query.select(newSessionRow(session, sql`${made.id}`)).from(made))
           .returning(sessionColumns),
       )
-      const steps: WithSubquery[] = [made, opened]
-      if (background) {
-        const described = db
-          .insert(profiles)
-          .select(query => query.select(newProfileRow(background, sql`${made.id}`)).from(made))
-          .returning({ accountId: profiles.accountId })
-        steps.push(db.$with('described').as(described))
-      }
       const rows = await db
-        .with(...steps)
+        .with(made, opened, ...described)
         .select()
         .from(made)
         .innerJoin(opened, eq(opened.accountId, made.id))
@@ -92,21 +96,9 @@ export function createAccountStore(db: Db) {
 
     /** Inserts the account and its background, and nobody is signed in. Undefined: the unique index has the address already. */
     insert: async (account: NewAccount, background?: Background) => {
-      const made = db
-        .$with('made')
-        .as(
-          db.insert(accounts).values(account).onConflictDoNothing({ target: accounts.email }).returning(accountColumns),
-        )
-      const steps: WithSubquery[] = [made]
-      if (background) {
-        const described = db
-          .insert(profiles)
-          .select(query => query.select(newProfileRow(background, sql`${made.id}`)).from(made))
-          .returning({ accountId: profiles.accountId })
-        steps.push(db.$with('described').as(described))
-      }
+      const { made, described } = insertion(account, background)
       const rows = await db
-        .with(...steps)
+        .with(made, ...described)
         .select()
         .from(made)
       return rows[0]

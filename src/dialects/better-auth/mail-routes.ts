@@ -155,7 +155,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
       demandEmail(email)
       demandSafeCallback(callbackURL, floor)
       const identity = await credentials.find(request, { slide: false })
-      if (identity && identity.account.email !== email.toLowerCase()) throw refusal('email_mismatch')
+      if (identity && identity.account.email !== canonicalEmail(email)) throw refusal('email_mismatch')
       if (identity?.account.emailVerified) throw refusal('email_verified')
       await core.verifications.requestEmailVerification(email, targetOf(callbackURL))
       return done
@@ -178,8 +178,8 @@ export function mailRoutes(door: Door, floor: Floor): void {
       const { token, callbackURL } = request.query
       demandSafeCallback(callbackURL, floor)
       try {
-        const changed = await spendEmailLink(token)
-        return callbackURL ? leadTo(reply, callbackURL, {}) : { ...done, user: changed && toUser(changed) }
+        const { account, isNew } = await core.verifications.redeemEmailLink(token)
+        return callbackURL ? leadTo(reply, callbackURL, {}) : { ...done, user: isNew ? toUser(account) : null }
       } catch (error) {
         const isBad = error instanceof AuthError && error.code === 'link_invalid'
         if (isBad && callbackURL) return leadTo(reply, callbackURL, { error: 'INVALID_TOKEN' })
@@ -187,17 +187,6 @@ export function mailRoutes(door: Door, floor: Floor): void {
       }
     },
   )
-
-  /** The account, where it has a new address; null where its own is proved. Throws link_invalid. */
-  async function spendEmailLink(token: string) {
-    try {
-      await core.verifications.verifyEmail(token)
-      return null
-    } catch (error) {
-      if (!(error instanceof AuthError && error.code === 'link_invalid')) throw error
-      return core.verifications.changeEmail(token)
-    }
-  }
 
   door.post(
     '/change-email',
