@@ -11,20 +11,18 @@
  *
  * bcrypt is our own scheme, and read where that is.
  */
-import { createCipheriv, pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
-import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
-import { Worker } from 'node:worker_threads'
+import { createCipheriv, timingSafeEqual } from 'node:crypto'
+import type { HashingThreads } from './hashing.js'
 
 export type ForeignHash = {
   /** The work of one comparison, measured in rounds of bcrypt: those of cost 12 are 4096. */
   rounds: number
-  matches(password: string): Promise<boolean>
+  matches(password: string, threads: HashingThreads): Promise<boolean>
 }
 
 /** Salt, hash and parameters as they are written; what they may be is each scheme's own affair. */
 type Written = { salt: Buffer; hash: Buffer; parameters: ReadonlyMap<string, string> }
-type Derive = (password: string) => Promise<Buffer>
+type Derive = (password: string, threads: HashingThreads) => Promise<Uint8Array>
 type Scheme = (written: Written) => { rounds: number; derive: Derive } | undefined
 
 /**
@@ -54,8 +52,8 @@ export function readForeign(stored: string | null | undefined): ForeignHash | un
   const { rounds, derive } = read
   return {
     rounds,
-    matches: async password => {
-      const derived = await derive(password)
+    matches: async (password, threads) => {
+      const derived = await derive(password, threads)
       return derived.length === written.hash.length && timingSafeEqual(derived, written.hash)
     },
   }
@@ -89,11 +87,11 @@ const hasOnly = ({ parameters }: Written, ...names: string[]): boolean =>
 
 type ScryptCost = { N: number; r: number; p: number }
 
-const runScrypt = promisify<string, Buffer, number, ScryptCost & { maxmem: number }, Buffer>(scrypt)
-
 /** OpenSSL counts a little more than the table that the work is done on. */
-const derivedByScrypt = (password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> =>
-  runScrypt(password, salt, length, { ...cost, maxmem: 2 * mostMemory })
+const scryptBy =
+  (salt: Uint8Array, length: number, cost: ScryptCost): Derive =>
+  (password, threads) =>
+    threads.run('scrypt', { password, salt, length, options: { ...cost, maxmem: 2 * mostMemory } })
 
 function scryptCost(written: Written, p: number | undefined): ScryptCost | undefined {
   const ln = numberOf(written, 'ln', 20)
@@ -109,10 +107,10 @@ const scryptRounds = ({ N, r, p }: ScryptCost): number => (N * r * p) / scryptPe
 const betterAuthScrypt: Scheme = written => {
   const cost = scryptCost(written, numberOf(written, 'p', 16))
   if (!cost || !hasOnly(written, 'ln', 'r', 'p')) return undefined
-  const { salt, hash } = written
+  const derive = scryptBy(written.salt, written.hash.length, cost)
   return {
     rounds: scryptRounds(cost),
-    derive: password => derivedByScrypt(password.normalize('NFKC'), salt, hash.length, cost),
+    derive: (password, threads) => derive(password.normalize('NFKC'), threads),
   }
 }
 
@@ -123,18 +121,17 @@ const firebaseScrypt: Scheme = written => {
   const signerKey = decode(written.parameters.get('key'))
   const salt = Buffer.concat([written.salt, decode(written.parameters.get('sep'))])
   if (signerKey.length !== written.hash.length) return undefined
+  const deriveKey = scryptBy(salt, 32, cost)
   return {
     rounds: scryptRounds(cost),
-    derive: async password => {
-      const key = await derivedByScrypt(password, salt, 32, cost)
+    derive: async (password, threads) => {
+      const key = await deriveKey(password, threads)
       return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(signerKey)
     },
   }
 }
 
 // --------------------------------------------------------------------------------------------------------- PBKDF2
-
-const runPbkdf2 = promisify(pbkdf2)
 
 const pbkdf2By =
   (digest: 'sha1' | 'sha256'): Scheme =>
@@ -146,22 +143,13 @@ const pbkdf2By =
     if (hash.length > (digest === 'sha1' ? 20 : 32)) return undefined
     return {
       rounds: iterations / iterationsPerRound,
-      derive: password => runPbkdf2(password, salt, iterations, hash.length, digest),
+      derive: (password, threads) => threads.run('pbkdf2', { password, salt, iterations, length: hash.length, digest }),
     }
   }
 
 // --------------------------------------------------------------------------------------------------------- argon2
 
 type ArgonName = 'argon2id' | 'argon2i' | 'argon2d'
-type ArgonOptions = {
-  password: string
-  salt: Uint8Array
-  memorySize: number
-  iterations: number
-  parallelism: number
-  hashLength: number
-  outputType: 'binary'
-}
 
 const argon2By =
   (name: ArgonName): Scheme =>
@@ -178,30 +166,10 @@ const argon2By =
     return {
       rounds: (memorySize * iterations) / argonPerRound,
       // The library refuses the empty password, which nobody has.
-      derive: async password => (password === '' ? Buffer.alloc(0) : runArgon2(name, { password, ...cost })),
+      derive: async (password, threads) =>
+        password === '' ? Buffer.alloc(0) : threads.run('argon2', { name, options: { password, ...cost } }),
     }
   }
-
-const libraryPath = createRequire(import.meta.url).resolve('hash-wasm')
-
-/** As text, since there is no file that is the same for source and build; a worker's `require` would start at its folder. */
-const workerSource = `
-  const { parentPort, workerData } = require('node:worker_threads')
-  const { library, name, options } = workerData
-  require(library)[name](options).then(hash => parentPort.postMessage(hash))
-`
-
-/** WebAssembly computes where it is called, so it is called in a thread of its own, which gives its memory back when it ends. */
-function runArgon2(name: ArgonName, options: ArgonOptions): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const workerData = { library: libraryPath, name, options }
-    const worker = new Worker(workerSource, { eval: true, workerData, execArgv: [], env: {} })
-    worker.once('message', (hash: Uint8Array) => resolve(Buffer.from(hash)))
-    // What the library says may repeat its input.
-    worker.once('error', () => reject(new Error('argon2 could not be computed')))
-    worker.once('exit', () => reject(new Error('argon2 ended without an answer')))
-  })
-}
 
 const schemes: ReadonlyMap<string, Scheme> = new Map([
   ['better-auth-scrypt', betterAuthScrypt],

@@ -1,8 +1,8 @@
 /** Which passwords may be chosen, how they are hashed and compared, and the bounded lane in which that work is done. */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import bcrypt from 'bcrypt'
 import { AuthError } from './errors.js'
 import { type ForeignHash, readForeign } from './foreign-passwords.js'
+import { createHashingThreads, type HashingThreads } from './hashing.js'
 
 export type PasswordOptions = {
   /** bcrypt's work factor, 4 to 15. */
@@ -44,6 +44,10 @@ export type Passwords = {
    * half way. Undefined: it does not match. Throws what both throw.
    */
   exchange(password: string, stored: string | null | undefined, next: string): Promise<string | undefined>
+  /** For what is not worth beginning when there is no turn to be had. Throws hashing_busy. */
+  demandTurn(): void
+  /** Ends the threads that hash. */
+  close(): Promise<void>
 }
 
 const maxLength = 128
@@ -61,13 +65,21 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   refuseUnusable(options)
   const { cost, minLength, pepper, concurrency, maxWaitMs = 2000 } = options
   const common = await commonPasswords()
+  const threads = createHashingThreads(concurrency)
   const scheme = createScheme(cost, pepper)
-  const { decoy, hashMs } = await makeDecoy(cost)
-  const inLane = createLane(concurrency, (maxWaitMs * concurrency) / hashMs)
+  const { decoy, hashMs } = await makeDecoy(cost, threads)
+  const lane = createLane(concurrency, (maxWaitMs * concurrency) / hashMs)
+  const bcryptMatches = (material: string, crypt: string) => threads.run('bcryptCompare', { material, crypt })
+
+  const hashed = async (password: string): Promise<string> => {
+    const spelling = password.normalize('NFC')
+    const key = scheme.keyFor(spelling)
+    return scheme.write(await threads.run('bcryptHash', { material: toMaterial(spelling, key), cost }), key)
+  }
 
   const compare = async (spelling: string, row: Row | undefined): Promise<boolean> => {
-    if (row && (row.key || fitsBcrypt(spelling))) return bcrypt.compare(toMaterial(spelling, row.key), row.crypt)
-    await bcrypt.compare(toMaterial(spelling, scheme.keyFor(spelling)), decoy)
+    if (row && (row.key || fitsBcrypt(spelling))) return bcryptMatches(toMaterial(spelling, row.key), row.crypt)
+    await bcryptMatches(toMaterial(spelling, scheme.keyFor(spelling)), decoy)
     return false
   }
 
@@ -77,7 +89,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
    * load both make others wait. It ends with the first sign-in, which stores the row anew.
    */
   const compareForeign = async (spelling: string, foreign: ForeignHash): Promise<boolean> => {
-    const [matches] = await Promise.all([foreign.matches(spelling), compare(spelling, undefined)])
+    const [matches] = await Promise.all([foreign.matches(spelling, threads), compare(spelling, undefined)])
     return matches
   }
 
@@ -112,19 +124,22 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
 
     async hash(password) {
       refuseUnmatchable(password)
-      return inLane(1, () => scheme.hash(password.normalize('NFC')))
+      return lane.run(1, () => hashed(password))
     },
 
     async verify(password, stored) {
       const { units, run } = comparison(password, stored)
-      return inLane(units, run)
+      return lane.run(units, run)
     },
 
     async exchange(password, stored, next) {
       refuseUnmatchable(next)
       const { units, run } = comparison(password, stored)
-      return inLane(units + 1, async () => ((await run()).matches ? scheme.hash(next.normalize('NFC')) : undefined))
+      return lane.run(units + 1, async () => ((await run()).matches ? hashed(next) : undefined))
     },
+
+    demandTurn: lane.demandTurn,
+    close: threads.close,
   }
 }
 
@@ -157,11 +172,7 @@ function createScheme(cost: number, pepper: string | undefined) {
   return {
     keyFor,
 
-    async hash(spelling: string): Promise<string> {
-      const key = keyFor(spelling)
-      const crypt = await bcrypt.hash(toMaterial(spelling, key), cost)
-      return key ? `$h1$${key.id}${crypt}` : crypt
-    },
+    write: (crypt: string, key: Key | undefined): string => (key ? `$h1$${key.id}${crypt}` : crypt),
 
     /** Undefined when no password can match: an unusable form, or a pepper we do not have. */
     read(stored: string | null | undefined): Row | undefined {
@@ -174,7 +185,7 @@ function createScheme(cost: number, pepper: string | undefined) {
       return { version, cost: Number(rowCost), crypt, key }
     },
 
-    /** Whether `hash` would make such a row today of the spelling that matched. */
+    /** Whether such a row would be made today of the spelling that matched. */
     wouldStore(row: Row, spelling: string): boolean {
       const isOurs = row.version === 'b' && spelling === spelling.normalize('NFC')
       return isOurs && row.cost === cost && row.key === keyFor(spelling)
@@ -225,20 +236,22 @@ function isWellFormed(password: string): boolean {
  * The decoy is what unknown accounts are compared with: of today's cost, and of a password nobody has. The better time
  * of two counts, since the first hash shares its core with the rest of a starting process.
  */
-async function makeDecoy(cost: number): Promise<{ decoy: string; hashMs: number }> {
-  const first = await timeHash(cost)
-  const second = await timeHash(cost)
+async function makeDecoy(cost: number, threads: HashingThreads): Promise<{ decoy: string; hashMs: number }> {
+  const timed = async (): Promise<{ hash: string; ms: number }> => {
+    const started = performance.now()
+    const hash = await threads.run('bcryptHash', { material: randomBytes(32).toString('base64'), cost })
+    return { hash, ms: performance.now() - started }
+  }
+  const first = await timed()
+  const second = await timed()
   return { decoy: second.hash, hashMs: Math.min(first.ms, second.ms) }
 }
 
-async function timeHash(cost: number): Promise<{ hash: string; ms: number }> {
-  const started = performance.now()
-  const hash = await bcrypt.hash(randomBytes(32).toString('base64'), cost)
-  return { hash, ms: performance.now() - started }
-}
-
 /** One unit of work is one hash of today's cost. `run` is called when its turn has come, or never: hashing_busy. */
-type Lane = <Result>(units: number, run: () => Promise<Result>) => Promise<Result>
+type Lane = {
+  run<Result>(units: number, run: () => Promise<Result>): Promise<Result>
+  demandTurn(): void
+}
 
 /**
  * First come, first served. Refusing looks at the work ahead only, not at the caller's own, so that it tells nothing
@@ -257,17 +270,24 @@ function createLane(concurrency: number, capacity: number): Lane {
     else running -= 1
   }
 
-  return async (units, run) => {
-    const isFree = running < concurrency
-    if (!isFree && ahead > capacity) throw new AuthError('hashing_busy')
-    ahead += units
-    if (isFree) running += 1
-    else await new Promise<void>(resolve => waiting.push(resolve))
-    try {
-      return await run()
-    } finally {
-      leave(units)
-    }
+  const demandTurn = (): void => {
+    if (running >= concurrency && ahead > capacity) throw new AuthError('hashing_busy')
+  }
+
+  return {
+    demandTurn,
+
+    async run(units, run) {
+      demandTurn()
+      ahead += units
+      if (running < concurrency) running += 1
+      else await new Promise<void>(resolve => waiting.push(resolve))
+      try {
+        return await run()
+      } finally {
+        leave(units)
+      }
+    },
   }
 }
 

@@ -3,6 +3,7 @@ import { createHash, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import bcrypt from 'bcrypt'
 import t, { type Test } from 'tap'
+import { createHashingThreads, type HashingThreads } from '../../src/core/hashing.js'
 import { createPasswords, type PasswordOptions, type Passwords } from '../../src/core/passwords.js'
 
 type Vector = { id: string; password?: string; hash: string; expect: string }
@@ -263,7 +264,16 @@ t.test('options nothing could be hashed with', async t => {
 })
 
 type Module = typeof import('../../src/core/passwords.js')
-const load = (t: Test, bcrypt: unknown) => t.mockImport<Module>('../../src/core/passwords.js', { bcrypt })
+type Work = Record<'bcryptHash' | 'bcryptCompare', (ask: { material: string; crypt: string }) => unknown>
+
+/** The module, with threads that do as they are told. */
+const load = (t: Test, work: Partial<Work>) => {
+  const threads: HashingThreads = createHashingThreads(1)
+  t.teardown(threads.close)
+  const run = (job: keyof Work, ask: never) => work[job]?.(ask) ?? threads.run(job, ask)
+  const hashing = { createHashingThreads: () => ({ run, close: threads.close }) }
+  return t.mockImport<Module>('../../src/core/passwords.js', { '../../src/core/hashing.js': hashing })
+}
 
 const current = '$2b$05$GfH8AYQ8/MEhwuF6kJxpieItQRIXWPw8lIc5bXpevHdlTWJUgPB8S'
 const unusable: Record<string, string | null | undefined> = {
@@ -291,11 +301,11 @@ const unusable: Record<string, string | null | undefined> = {
 
 t.test('an account that is not there costs what a wrong password costs', async t => {
   const compared: string[] = []
-  const compare = (data: string, hash: string) => {
-    compared.push(hash)
-    return bcrypt.compare(data, hash)
+  const bcryptCompare = ({ material, crypt }: { material: string; crypt: string }) => {
+    compared.push(crypt)
+    return bcrypt.compare(material, crypt)
   }
-  const passwords = await (await load(t, { ...bcrypt, compare })).createPasswords({ ...cheap, cost: 5 })
+  const passwords = await (await load(t, { bcryptCompare })).createPasswords({ ...cheap, cost: 5 })
   const comparedFor = async (password: string, stored: string | null | undefined) => {
     compared.length = 0
     t.same(await passwords.verify(password, stored), wrong)
@@ -348,11 +358,11 @@ async function openLane(t: Test, options: Partial<PasswordOptions>) {
   }
   let isOpen = false
   const tied = {
-    hash: async () => {
+    bcryptHash: async () => {
       clock += 100
       return isOpen ? job(current) : current
     },
-    compare: () => job(true),
+    bcryptCompare: () => job(true),
   }
   const { createPasswords } = await load(t, tied)
   const intercepted = t.intercept(performance, 'now', { value: () => clock })
