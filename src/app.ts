@@ -4,6 +4,7 @@ import cors from '@fastify/cors'
 import fastify, { type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Config } from './config.js'
+import type { EventKind } from './core/events.js'
 import { type Core, createCore } from './core/index.js'
 import { publicKeysOf } from './core/keys.js'
 import { auth, authComponents } from './dialects/auth/index.js'
@@ -25,7 +26,7 @@ import { compileStrictly } from './http/validation.js'
 import { createMailer } from './mail/index.js'
 import { describeRoutes } from './operations/docs.js'
 import { serveHealth } from './operations/health.js'
-import { countRequests, showNews } from './operations/metrics.js'
+import { countEvents, countRequests, showNews } from './operations/metrics.js'
 import { answerProblems, answerUnroutable, boundHeaders } from './operations/problems.js'
 import { createReadiness, type Readiness } from './operations/readiness.js'
 import type { Database } from './store/database.js'
@@ -44,12 +45,16 @@ export type World = {
 export type Service = { app: FastifyInstance; core: Core; readiness: Readiness; metrics: Registry }
 
 const thirtyDays = 30 * 86_400
+/** Somebody may have what is not theirs, or something of ours is lost. */
+const alarming: ReadonlySet<EventKind> = new Set(['refresh_reused', 'sign_in_limited', 'events_lost'])
 
 /** Builds the whole service over an open database. The caller migrates, listens and closes. */
 export async function buildApp(config: Config, world: World): Promise<Service> {
   const app = fastify(serverOptions(config, world))
   app.decorateRequest('identity', null)
   app.decorateRequest('extended', null)
+  app.decorateRequest('door', '')
+  app.decorateRequest('newDevice', null)
   answerProblems(app)
   const metrics = countRequests(app)
   await addBrowserRules(app, config)
@@ -57,7 +62,9 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   if (config.rateLimit) await limitRequests(app)
   else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
 
-  const core = await buildCore(app, config, world.database)
+  if (!config.guessLimit)
+    app.log.warn('GUESS_LIMIT is off: nothing limits how often the password of an account can be tried')
+  const core = await buildCore(app, config, world.database, countEvents(metrics))
   // Before the listener waits for its last answers: a revocation feed would keep it waiting for half a minute.
   app.addHook('preClose', () => core.close())
   showNews(metrics, core.isInformed)
@@ -135,7 +142,12 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
   })
 }
 
-async function buildCore(app: FastifyInstance, config: Config, database: Database): Promise<Core> {
+async function buildCore(
+  app: FastifyInstance,
+  config: Config,
+  database: Database,
+  countEvent: (kind: EventKind) => void,
+): Promise<Core> {
   const mailer = createMailer({
     smtpUrl: config.smtpUrl,
     from: config.mailFrom,
@@ -156,7 +168,7 @@ async function buildCore(app: FastifyInstance, config: Config, database: Databas
       cost: config.bcryptCost,
       minLength: config.passwordMinLength,
       pepper: config.passwordPepper,
-      concurrency: config.hashingLanes,
+      concurrency: config.hashingConcurrency,
     },
   }
   return createCore(settings, {
@@ -166,6 +178,10 @@ async function buildCore(app: FastifyInstance, config: Config, database: Databas
     deliver: mailer?.deliver,
     onMail: ({ event, ...mail }) =>
       event === 'mail_sent' ? app.log.info({ event, ...mail }, 'mail') : app.log.warn({ event, ...mail }, 'mail'),
+    onEvent: ({ kind, ...rest }) => {
+      countEvent(kind)
+      app.log[alarming.has(kind) ? 'warn' : 'info']({ event: kind, ...rest }, 'event')
+    },
     onSideFailure: (error, what) => app.log.warn({ err: error }, what),
     onHearing: isHeard =>
       isHeard

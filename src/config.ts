@@ -42,6 +42,7 @@ const Environment = Type.Object({
   REFRESH_LEEWAY: Type.Integer({ minimum: 0, maximum: 60, default: 30 }),
   SESSION_MAX_AGE: Duration('90d'),
   BCRYPT_COST: Type.Integer({ minimum: 4, maximum: 15, default: 12 }),
+  HASHING_CONCURRENCY: Type.Optional(Type.Integer({ minimum: 1, maximum: 128 })),
   PASSWORD_MIN_LENGTH: Type.Integer({ minimum: 8, maximum: 64, default: 8 }),
   PASSWORD_PEPPER: Optional(),
   CORS_ORIGINS: Type.String({ default: '' }),
@@ -51,6 +52,8 @@ const Environment = Type.Object({
   COOKIE_SECURE: Type.Optional(Type.Enum(['true', 'false'])),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   RATE_LIMIT: Switch('on'),
+  GUESS_LIMIT: Switch('on'),
+  AUDIT_RETENTION: Duration('365d'),
   DOCS: Switch('on'),
   CODVID_GET_UUID: Type.Optional(Type.Enum(['on', 'off', 'true', 'false'])),
   ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
@@ -141,7 +144,7 @@ function toConfig(env: Environment, secrets: Secrets) {
     sessionMaxAge: toSeconds(env.SESSION_MAX_AGE),
     bcryptCost: env.BCRYPT_COST,
     /** How many passwords are hashed at a time: one core is left for everything else. */
-    hashingLanes: Math.max(1, availableParallelism() - 1),
+    hashingConcurrency: env.HASHING_CONCURRENCY ?? Math.max(1, availableParallelism() - 1),
     passwordMinLength: env.PASSWORD_MIN_LENGTH,
     passwordPepper: env.PASSWORD_PEPPER,
     corsOrigins: toList(env.CORS_ORIGINS),
@@ -151,6 +154,9 @@ function toConfig(env: Environment, secrets: Secrets) {
     cookieSecure: env.COOKIE_SECURE === undefined ? undefined : env.COOKIE_SECURE === 'true',
     logLevel: env.LOG_LEVEL,
     rateLimit: isOn(env.RATE_LIMIT),
+    guessLimit: isOn(env.GUESS_LIMIT),
+    /** Seconds an event is kept. */
+    auditRetention: toSeconds(env.AUDIT_RETENTION),
     docs: isOn(env.DOCS),
     /** Whether access tokens tell the background profile. */
     profileClaims: env.ACCESS_TOKEN_CLAIMS === 'profile',

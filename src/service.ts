@@ -79,8 +79,14 @@ async function run(config: Config, service: Service, database: Database): Promis
 async function sweep({ app, core }: Service): Promise<void> {
   try {
     const deleted =
-      (await core.sessions.sweep()) + (await core.revocations.sweep()) + (await core.verifications.sweep())
-    if (deleted > 0) app.log.info({ deleted }, 'sessions and revocations that were over are deleted')
+      (await core.sessions.sweep()) +
+      (await core.revocations.sweep()) +
+      (await core.verifications.sweep()) +
+      (await core.guessing.sweep()) +
+      (await core.events.sweep())
+    if (deleted > 0) app.log.info({ deleted }, 'what was over is deleted')
+    const head = await core.events.head()
+    app.log.info({ event: 'audit_head', ...head }, 'the chain of events ends here: keep this line elsewhere')
   } catch (error) {
     app.log.warn({ err: error }, 'what is over could not be deleted')
   }

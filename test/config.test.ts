@@ -84,7 +84,7 @@ t.test('defaults', async t => {
     refreshLeeway: 30,
     sessionMaxAge: 7_776_000,
     bcryptCost: 12,
-    hashingLanes: Math.max(1, availableParallelism() - 1),
+    hashingConcurrency: Math.max(1, availableParallelism() - 1),
     passwordMinLength: 8,
     passwordPepper: undefined,
     corsOrigins: [],
@@ -94,6 +94,8 @@ t.test('defaults', async t => {
     cookieSecure: undefined,
     logLevel: 'info',
     rateLimit: true,
+    guessLimit: true,
+    auditRetention: 31_536_000,
     docs: true,
     profileClaims: false,
     serviceClients: new Map(),
@@ -131,6 +133,7 @@ t.test('every variable', async t => {
       REFRESH_LEEWAY: '0',
       SESSION_MAX_AGE: '30d',
       BCRYPT_COST: '13',
+      HASHING_CONCURRENCY: '6',
       PASSWORD_MIN_LENGTH: '15',
       PASSWORD_PEPPER: 'Qw2Er5Ty8Ui1Op4As7Df0Gh3Jk6Lz9Xc2Vb5Nm8',
       CORS_ORIGINS: 'https://app.acme.test, http://localhost:5173',
@@ -140,6 +143,8 @@ t.test('every variable', async t => {
       COOKIE_SECURE: 'true',
       LOG_LEVEL: 'warn',
       RATE_LIMIT: 'off',
+      GUESS_LIMIT: 'off',
+      AUDIT_RETENTION: '30d',
       DOCS: 'off',
       CODVID_GET_UUID: 'on',
       CODVID_UNIFORM_ERRORS: 'true',
@@ -191,7 +196,7 @@ t.test('every variable', async t => {
       refreshLeeway: 0,
       sessionMaxAge: 2_592_000,
       bcryptCost: 13,
-      hashingLanes: Math.max(1, availableParallelism() - 1),
+      hashingConcurrency: 6,
       passwordMinLength: 15,
       passwordPepper: 'Qw2Er5Ty8Ui1Op4As7Df0Gh3Jk6Lz9Xc2Vb5Nm8',
       corsOrigins: ['https://app.acme.test', 'http://localhost:5173'],
@@ -201,6 +206,8 @@ t.test('every variable', async t => {
       cookieSecure: true,
       logLevel: 'warn',
       rateLimit: false,
+      guessLimit: false,
+      auditRetention: 2_592_000,
       docs: false,
       profileClaims: true,
       serviceClients: new Map([
@@ -257,6 +264,7 @@ t.test('numbers, switches and choices', async t => {
   refused(t, 'DATABASE_POOL', '0', '101', 'many')
   refused(t, 'REFRESH_LEEWAY', '-1', '61', '30s')
   refused(t, 'BCRYPT_COST', '3', '16', 'high')
+  refused(t, 'HASHING_CONCURRENCY', '0', '129', 'all')
   refused(t, 'PASSWORD_MIN_LENGTH', '7', '65')
   refused(t, 'DRAIN_DELAY', '-1', '61')
   refused(t, 'LOG_LEVEL', 'verbose', 'INFO')
@@ -264,6 +272,7 @@ t.test('numbers, switches and choices', async t => {
   for (const name of [
     'MIGRATE_ON_START',
     'RATE_LIMIT',
+    'GUESS_LIMIT',
     'DOCS',
     'CODVID_UNIFORM_ERRORS',
     'BETTER_AUTH_STRICT_SESSION',

@@ -3,10 +3,13 @@ import type { AccountPatch, AccountStore, NewAccount } from '../store/accounts.j
 import type { Account, Background, Session } from '../store/rows.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
+import type { Events } from './events.js'
+import type { Guessing } from './guessing.js'
 import type { Passwords } from './passwords.js'
-import { type Device, type Identity, isFresh, type Pass, type Sessions, type Term } from './sessions.js'
+import { type Identity, isFresh, type Pass, type Sessions, type Term } from './sessions.js'
 import type { Sources } from './sources.js'
 import type { LinkTarget, Verifications } from './verifications.js'
+import type { Visit } from './visit.js'
 
 export type Registration = {
   email: string
@@ -21,7 +24,7 @@ export type Registration = {
 
 /** From where a session is opened and how long it shall last. */
 export type Entry = {
-  device: Device
+  visit: Visit
   term?: Term
   /** The opaque token of a session that the new one takes the place of: the cookie the same browser carried. */
   replaces?: string | undefined
@@ -35,13 +38,15 @@ export type AccountWorld = {
   passwords: Passwords
   sources: Sources
   verifications: Verifications
+  guessing: Guessing
+  events: Events
   settings: { requireEmailVerification: boolean; newDeviceMail: boolean }
   /** Told of work beside a request that failed; the request goes on. */
   onSideFailure(error: unknown, what: string): void
 }
 
 export function createAccounts(world: AccountWorld) {
-  const { store, sessions, passwords, sources, verifications, settings, onSideFailure } = world
+  const { store, sessions, passwords, sources, verifications, guessing, events, settings, onSideFailure } = world
 
   const newEmail = (raw: string): string => {
     const email = canonicalEmail(raw)
@@ -49,23 +54,64 @@ export function createAccounts(world: AccountWorld) {
     return email
   }
 
-  /** The stored account of an address whose password this is. Does the same work whether or not there is one. */
-  const authenticate = async (rawEmail: string, password: string) => {
+  /**
+   * The stored account of an address whose password this is. Does the same work whether or not there is one, and before any
+   * of it counts the try. Throws account_unknown, password_wrong, too_many_tries, hashing_busy.
+   */
+  const authenticate = async (rawEmail: string, password: string, visit: Visit) => {
+    passwords.demandTurn()
     const email = canonicalEmail(rawEmail)
-    const found = email === undefined ? undefined : await store.findByEmail(email)
-    const verdict = await passwords.verify(password, found?.passwordHash)
-    if (!found) throw new AuthError('account_unknown')
-    if (!verdict.matches || found.passwordHash === null || found.disabledAt) throw new AuthError('password_wrong')
-    return { account: found.account, hash: found.passwordHash, outdated: verdict.outdated }
+    const name = email ?? rawEmail
+    const seen: { accountId?: string; reason: string } = { reason: 'account_unknown' }
+    const compare = async () => {
+      const found = email === undefined ? undefined : await store.findByEmail(email)
+      const verdict = await passwords.verify(password, found?.passwordHash)
+      if (!found) return undefined
+      seen.accountId = found.account.id
+      seen.reason = found.disabledAt ? 'account_disabled' : 'password_wrong'
+      if (!verdict.matches || found.passwordHash === null || found.disabledAt) return undefined
+      return { account: found.account, hash: found.passwordHash, outdated: verdict.outdated }
+    }
+    const found = await guessing
+      .attempt({ email: name, visit }, compare)
+      .catch(recording('sign_in_limited', { email: name, visit }))
+    if (found) return found
+    const { accountId, reason } = seen
+    events.record({ kind: 'sign_in_failed', accountId, email: name, visit, detail: { reason } })
+    throw new AuthError(accountId === undefined ? 'account_unknown' : 'password_wrong')
   }
 
-  /** The hash of the caller's password, once they have shown that they know it. */
-  const confirm = async (identity: Identity, password: string): Promise<string> => {
-    const stored = await store.findPasswordHash(identity.account.id)
-    const verdict = await passwords.verify(password, stored)
-    if (!verdict.matches || stored === undefined) throw new AuthError('current_password_wrong')
-    return stored
+  /** Notes, and passes on, that a try was refused. */
+  const recording =
+    (kind: 'sign_in_limited' | 'password_check_limited', about: { email?: string; accountId?: string; visit: Visit }) =>
+    (error: unknown): never => {
+      if (error instanceof AuthError && error.code === 'too_many_tries')
+        events.record({ kind, ...about, detail: { retry_after: error.retryAfter ?? 0 } })
+      throw error
+    }
+
+  /**
+   * What `compare` makes of the caller's password, once it fits: one more try that is counted. Throws
+   * current_password_wrong, too_many_tries, hashing_busy.
+   */
+  const confirm = async <Found>(
+    { account, session, visit }: Identity,
+    compare: (stored: string | undefined) => Promise<Found | undefined>,
+  ): Promise<Found> => {
+    passwords.demandTurn()
+    const found = await guessing
+      .attempt({ email: account.email, visit, sessionId: session.id }, async () =>
+        compare(await store.findPasswordHash(account.id)),
+      )
+      .catch(recording('password_check_limited', { accountId: account.id, visit }))
+    if (found !== undefined) return found
+    events.record({ kind: 'password_check_failed', accountId: account.id, sessionId: session.id, visit })
+    throw new AuthError('current_password_wrong')
   }
+
+  /** The caller's stored hash, once they have shown that they know the password. */
+  const confirmed = (identity: Identity, password: string): Promise<string> =>
+    confirm(identity, async stored => ((await passwords.verify(password, stored)).matches ? stored : undefined))
 
   /** Work that a request brings about and does not depend on. */
   const aside = async (what: string, work: () => Promise<unknown>): Promise<void> => {
@@ -81,9 +127,9 @@ export function createAccounts(world: AccountWorld) {
       store.replaceHash({ accountId, checkedHash, newHash: await passwords.hash(password) }),
     )
 
-  const mailVerification = (email: string, target: LinkTarget): Promise<void> =>
+  const mailVerification = (email: string, target: LinkTarget, visit: Visit): Promise<void> =>
     aside('the mail that proves an address could not be written', async () => {
-      if (verifications.isOn) await verifications.requestEmailVerification(email, target)
+      if (verifications.isOn) await verifications.requestEmailVerification(email, target, visit)
     })
 
   const mailNewDevice = (accountId: string, session: Session): Promise<void> =>
@@ -92,15 +138,21 @@ export function createAccounts(world: AccountWorld) {
     })
 
   const replace = async (entry: Entry): Promise<void> => {
-    if (entry.replaces !== undefined) await sessions.discard(entry.replaces, 'replaced')
+    if (entry.replaces !== undefined) await sessions.discard(entry.replaces, 'replaced', entry.visit)
   }
 
-  const preparedChange = async (identity: Identity, currentPassword: string, newPassword: string) => {
+  const preparedChange = (identity: Identity, currentPassword: string, newPassword: string) => {
     passwords.check(newPassword, identity.account.email)
-    const checkedHash = await store.findPasswordHash(identity.account.id)
-    const newHash = await passwords.exchange(currentPassword, checkedHash, newPassword)
-    if (checkedHash === undefined || newHash === undefined) throw new AuthError('current_password_wrong')
-    return { accountId: identity.account.id, checkedHash, newHash }
+    return confirm(identity, async checkedHash => {
+      const newHash = await passwords.exchange(currentPassword, checkedHash, newPassword)
+      if (checkedHash === undefined || newHash === undefined) return undefined
+      return { accountId: identity.account.id, checkedHash, newHash }
+    })
+  }
+
+  const taken = (wanted: NewAccount, visit: Visit) => {
+    events.record({ kind: 'sign_up_failed', email: wanted.email, visit, detail: { reason: 'email_taken' } })
+    return { account: imagined(wanted), isTaken: true }
   }
 
   const signUp = async (
@@ -115,15 +167,24 @@ export function createAccounts(world: AccountWorld) {
     const wanted = { id: sources.id(), email, name, image, personalInfo, passwordHash }
     if (settings.requireEmailVerification) {
       const account = await store.insert(wanted, background)
-      await mailVerification(email, link)
-      return account ? { account } : { account: imagined(wanted), isTaken: true }
+      await mailVerification(email, link, entry.visit)
+      if (!account) return taken(wanted, entry.visit)
+      events.record({ kind: 'sign_up', accountId: account.id, visit: entry.visit })
+      return { account }
     }
-    const draft = sessions.draft(entry.device, term)
+    const draft = sessions.draft(entry.visit, term)
     const made = await store.insertWithSession(wanted, draft.row, background)
-    if (!made) return { account: imagined(wanted), isTaken: true }
-    await mailVerification(email, link)
+    if (!made) return taken(wanted, entry.visit)
+    events.record({ kind: 'sign_up', accountId: made.account.id, sessionId: made.session.id, visit: entry.visit })
+    await mailVerification(email, link, entry.visit)
+    await guessing.know(made.account.id, entry.visit)
     await replace(entry)
     return { account: made.account, pass: await sessions.admit(made, draft.token, term) }
+  }
+
+  const recordChange = ({ account, session, visit }: Identity, endedOthers: boolean): void => {
+    const detail = { ended_others: endedOthers }
+    events.record({ kind: 'password_changed', accountId: account.id, sessionId: session.id, visit, detail })
   }
 
   return {
@@ -148,14 +209,19 @@ export function createAccounts(world: AccountWorld) {
       return { account, ...(pass ? { pass } : {}) }
     },
 
-    /** Opens a session for who knows the password. Throws account_unknown, password_wrong, email_unverified, hashing_busy. */
+    /** Opens a session for who knows the password. Throws account_unknown, password_wrong, email_unverified, too_many_tries, hashing_busy. */
     async login(credentials: { email: string; password: string }, entry: Entry): Promise<Pass> {
-      const { account, hash, outdated } = await authenticate(credentials.email, credentials.password)
-      const term = entry.term ?? 'standard'
-      const draft = sessions.draft(entry.device, term)
-      if (settings.requireEmailVerification && !account.emailVerified) throw new AuthError('email_unverified')
-      const session = await store.openSession(account.id, hash, draft.row)
-      if (!session) throw new AuthError('password_wrong')
+      const { visit, term = 'standard' } = entry
+      const { account, hash, outdated } = await authenticate(credentials.email, credentials.password, visit)
+      const draft = sessions.draft(visit, term)
+      const fail = (code: 'email_unverified' | 'password_wrong'): never => {
+        events.record({ kind: 'sign_in_failed', accountId: account.id, visit, detail: { reason: code } })
+        throw new AuthError(code)
+      }
+      if (settings.requireEmailVerification && !account.emailVerified) fail('email_unverified')
+      const session = (await store.openSession(account.id, hash, draft.row)) ?? fail('password_wrong')
+      events.record({ kind: 'sign_in', accountId: account.id, sessionId: session.id, visit })
+      await guessing.know(account.id, visit)
       await replace(entry)
       if (outdated) await rehash(account.id, hash, credentials.password)
       await mailNewDevice(account.id, session)
@@ -169,14 +235,14 @@ export function createAccounts(world: AccountWorld) {
       return account
     },
 
-    /** Whether this is the caller's password. Throws current_password_wrong, hashing_busy. */
+    /** Whether this is the caller's password. Throws current_password_wrong, too_many_tries, hashing_busy. */
     async verifyPassword(identity: Identity, password: string): Promise<void> {
-      await confirm(identity, password)
+      await confirmed(identity, password)
     },
 
     /**
      * Sets a new password; the caller's session goes on with a new refresh token, the others end unless told not to. A door
-     * that cannot hand out the new refresh token keeps the old one good. Throws current_password_wrong, password_*, hashing_busy.
+     * that cannot hand out the new refresh token keeps the old one good. Throws current_password_wrong, password_*, too_many_tries, hashing_busy.
      */
     async changePassword(
       identity: Identity,
@@ -186,6 +252,7 @@ export function createAccounts(world: AccountWorld) {
       const change = await preparedChange(identity, passwordsGiven.current, passwordsGiven.new)
       const changed = await store.changePasswordKeeping(change, identity.session.id, { endOthers, renewRefresh })
       if (!changed) throw new AuthError('current_password_wrong')
+      recordChange(identity, endOthers)
       return sessions.admit(changed, identity.sessionToken, 'standard')
     },
 
@@ -193,12 +260,12 @@ export function createAccounts(world: AccountWorld) {
     async changePasswordEverywhere(
       identity: Identity,
       passwordsGiven: { current: string; new: string },
-      device: Device,
     ): Promise<Pass> {
       const change = await preparedChange(identity, passwordsGiven.current, passwordsGiven.new)
-      const draft = sessions.draft(device, identity.session.sliding ? 'standard' : 'browser')
+      const draft = sessions.draft(identity.visit, identity.session.sliding ? 'standard' : 'browser')
       const changed = await store.changePasswordReplacing(change, draft.row)
       if (!changed) throw new AuthError('current_password_wrong')
+      recordChange(identity, true)
       return sessions.admit(changed, draft.token, 'standard')
     },
 
@@ -207,10 +274,11 @@ export function createAccounts(world: AccountWorld) {
       if (password === undefined) {
         if (!isFresh(identity)) throw new AuthError('session_stale')
         await store.delete(identity.account.id)
-        return
+      } else {
+        const checkedHash = await confirmed(identity, password)
+        if (!(await store.delete(identity.account.id, checkedHash))) throw new AuthError('current_password_wrong')
       }
-      const checkedHash = await confirm(identity, password)
-      if (!(await store.delete(identity.account.id, checkedHash))) throw new AuthError('current_password_wrong')
+      events.record({ kind: 'account_deleted', accountId: identity.account.id, visit: identity.visit })
     },
 
     /** The id of the account with this address. Throws account_absent. */

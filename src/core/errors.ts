@@ -21,6 +21,7 @@ export const authErrorCodes = [
   'cursor_invalid',
   'account_absent',
   'hashing_busy',
+  'too_many_tries',
   'email_unchanged',
   'email_unverified',
   'link_invalid',
@@ -29,14 +30,17 @@ export const authErrorCodes = [
 
 export type AuthErrorCode = (typeof authErrorCodes)[number]
 
-/** The one error the core throws on purpose. It carries a code and nothing else: no value, no cause that could leak. */
+/** The one error the core throws on purpose. It carries a code, when to come again, and nothing else: no value, no cause that could leak. */
 export class AuthError extends Error {
   override readonly name = 'AuthError'
   readonly code: AuthErrorCode
+  /** Seconds, where trying again later makes sense. */
+  readonly retryAfter: number | undefined
 
-  constructor(code: AuthErrorCode) {
+  constructor(code: AuthErrorCode, { retryAfter }: { retryAfter?: number } = {}) {
     super(code)
     this.code = code
+    this.retryAfter = retryAfter
   }
 }
 

@@ -2,8 +2,10 @@
 import { createAccountStore } from '../store/accounts.js'
 import { type Change, type Changes, followChanges } from '../store/changes.js'
 import { type Database, isUnavailable, isUniqueViolation } from '../store/database.js'
+import { createEventStore } from '../store/events.js'
 import { createInteractionStore } from '../store/interactions.js'
 import { createMailStore } from '../store/mails.js'
+import { createPasswordTryStore } from '../store/password-tries.js'
 import { createProfileStore } from '../store/profiles.js'
 import { createRevocationStore } from '../store/revocations.js'
 import { createSessionStore } from '../store/sessions.js'
@@ -11,6 +13,8 @@ import { createVerificationStore } from '../store/verifications.js'
 import { type Accounts, createAccounts } from './accounts.js'
 import { cacheAccounts, cacheSessions, cacheVerifications } from './cached-stores.js'
 import { type CourierEvent, createCourier, type Deliver } from './courier.js'
+import { createEvents, type EventRecord, type Events } from './events.js'
+import { createGuessing, type Guessing } from './guessing.js'
 import { createPasswords, type PasswordOptions } from './passwords.js'
 import { createPerson, type Person } from './person.js'
 import { createProfiles, type Profiles } from './profiles.js'
@@ -23,7 +27,8 @@ import { createLinkTokens, createVerifications, type Verifications } from './ver
 
 export type { Interaction } from '../store/interactions.js'
 export type { Account, Background, Profile, Session } from '../store/rows.js'
-export type { Credential, Device, Identity, Pass, Term } from './sessions.js'
+export type { Credential, Identity, Pass, Term } from './sessions.js'
+export type { Visit } from './visit.js'
 
 export type CoreSettings = {
   /** Whether sessions are remembered in memory; off where LISTEN does not work, behind a pooler in transaction mode. */
@@ -43,7 +48,7 @@ export type CoreSettings = {
   /** How often that may happen in one generation. */
   maxReplays: number
   passwords: PasswordOptions
-  /** Secrets of mailed links, the current one first. */
+  /** Secrets of mailed links, and of names for what is counted and noted; the current one first. */
   linkSecrets: readonly string[]
   /** Seconds a mailed link lives. */
   linkTtl: number
@@ -52,6 +57,10 @@ export type CoreSettings = {
   requireEmailVerification: boolean
   /** Whether a sign-in from a device not seen before is told by mail. */
   newDeviceMail: boolean
+  /** Whether tries at passwords are counted, and devices known. */
+  guessLimit: boolean
+  /** Seconds an event is kept. */
+  auditRetention: number
 }
 
 export type CoreWorld = {
@@ -63,6 +72,8 @@ export type CoreWorld = {
   /** Takes mails to their recipients; undefined: there are none. */
   deliver: Deliver | undefined
   onMail(event: CourierEvent): void
+  /** Told of what happens to accounts and sessions. */
+  onEvent(record: EventRecord): void
   /** Told of work beside a request that failed; the request goes on. */
   onSideFailure(error: unknown, what: string): void
   /** Told when news of ended sessions stops coming, so that every request asks the database, and when it comes again. */
@@ -76,6 +87,8 @@ export type Core = {
   revocations: Revocations
   verifications: Verifications
   person: Person
+  guessing: Guessing
+  events: Events
   /** Whether sessions that end elsewhere are heard of; without that, every request asks the database. */
   isInformed(): boolean
   /** Begins to send the mails that wait. */
@@ -98,6 +111,22 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
   const longTtl = Math.min(settings.longTtl, maxAge)
   const { cache, revocations, changes } = await openMemory(settings, world)
 
+  const events = createEvents({
+    store: createEventStore(database.db),
+    sources,
+    secrets: settings.linkSecrets,
+    retention: settings.auditRetention,
+    onEvent: world.onEvent,
+    onFailure: error => onSideFailure(error, 'events could not be written'),
+    isUnavailable,
+  })
+  const guessing = createGuessing({
+    store: createPasswordTryStore(database.db),
+    sources,
+    secrets: settings.linkSecrets,
+    isOn: settings.guessLimit,
+    onSideFailure,
+  })
   const profileStore = createProfileStore(database.db)
   const limits = { leeway: settings.refreshLeeway, maxReplays: settings.maxReplays, refreshTtl, maxAge }
   const interactions = createInteractionStore(database.db)
@@ -108,6 +137,7 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     profiles: profileStore,
     tokens: createTokens({ ...signers, issuer, audience, accessTtl, refreshTtl, longAccessTtl: longTtl, maxAge }),
     sources,
+    events,
     settings: { standardTtl: refreshTtl, longTtl, maxAge, profileClaims },
     isUnavailable,
   })
@@ -132,6 +162,8 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     passwords,
     sources,
     links,
+    guessing,
+    events,
     settings,
     mailer: courier,
     isUniqueViolation,
@@ -144,6 +176,8 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
       passwords,
       sources,
       verifications,
+      guessing,
+      events,
       settings,
       onSideFailure,
     }),
@@ -156,11 +190,15 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     }),
     revocations,
     verifications,
+    guessing,
+    events,
     startMails: () => courier?.start(),
     isInformed: () => changes?.isHeard() ?? false,
     close: async () => {
       revocations.close()
       await courier?.close()
+      await events.close()
+      await passwords.close()
       await changes?.close()
     },
   }

@@ -4,11 +4,10 @@ import type { ProfileStore } from '../store/profiles.js'
 import type { Account, NewSession, Session } from '../store/rows.js'
 import type { SessionStore } from '../store/sessions.js'
 import { AuthError } from './errors.js'
+import type { AuthEvent, Events } from './events.js'
 import { hashToken, isUuid, type Sources } from './sources.js'
 import type { AccessClaims, IssuedToken, ProfileClaims, Tokens } from './tokens.js'
-
-/** The device a session is opened from, as far as the request tells. */
-export type Device = { userAgent: string | null; ipAddress: string | null }
+import type { Visit } from './visit.js'
 
 /**
  * How long a session lasts: `standard` slides, `browser` has a day and does not slide (Better Auth's `rememberMe: false`),
@@ -29,6 +28,8 @@ export type Identity = {
   sessionToken: string | undefined
   /** Whether the session's end has just been moved, so that a cookie wants sending again. */
   extended: boolean
+  /** The request in which they call. */
+  visit: Visit
 }
 
 /** What a sign-in or a refresh gives: every form of credential, so that each door can pick its own. */
@@ -81,12 +82,13 @@ export type SessionWorld = {
   profiles: ProfileStore
   tokens: Tokens
   sources: Sources
+  events: Events
   settings: SessionSettings
   isUnavailable(error: unknown): boolean
 }
 
 export function createSessions(world: SessionWorld) {
-  const { store, findFreshById, profiles, tokens, sources, settings, isUnavailable } = world
+  const { store, findFreshById, profiles, tokens, sources, events, settings, isUnavailable } = world
   /** The end moves in steps of a day; where the whole life is shorter, of a seventh of it. */
   const slide = { lifetime: settings.standardTtl, grain: Math.min(day, settings.standardTtl / 7) }
 
@@ -142,9 +144,32 @@ export function createSessions(world: SessionWorld) {
     }
   }
 
+  const recordEnd = (
+    kind: 'sign_out' | 'session_ended',
+    ended: { id: string; accountId: string },
+    visit: Visit,
+  ): void => events.record({ kind, accountId: ended.accountId, sessionId: ended.id, visit })
+
+  /** `except`: the session that goes on. */
+  const endAll = async (
+    accountId: string,
+    reason: 'logout' | 'revoked',
+    visit: Visit,
+    except?: string,
+  ): Promise<void> => {
+    await store.endAll(accountId, reason, except)
+    events.record({
+      kind: 'sessions_ended',
+      accountId,
+      sessionId: except,
+      visit,
+      detail: { others: except !== undefined },
+    })
+  }
+
   return {
     /** A new session's row and its token, for the statement that opens it. */
-    draft(device: Device, term: Term): { row: NewSession; token: string } {
+    draft({ userAgent, ipAddress }: Visit, term: Term): { row: NewSession; token: string } {
       const token = sources.sessionToken()
       const lifetime = {
         standard: settings.standardTtl,
@@ -152,7 +177,14 @@ export function createSessions(world: SessionWorld) {
         long: settings.longTtl,
       }[term]
       return {
-        row: { id: sources.id(), tokenHash: hashToken(token), lifetime, sliding: term === 'standard', ...device },
+        row: {
+          id: sources.id(),
+          tokenHash: hashToken(token),
+          lifetime,
+          sliding: term === 'standard',
+          userAgent,
+          ipAddress,
+        },
         token,
       }
     },
@@ -170,6 +202,7 @@ export function createSessions(world: SessionWorld) {
      */
     async identify(
       credentials: readonly Credential[],
+      visit: Visit,
       options: { slide: boolean } = { slide: true },
     ): Promise<Identity | undefined> {
       for (const credential of credentials) {
@@ -177,7 +210,7 @@ export function createSessions(world: SessionWorld) {
         if (found) {
           const { now: at, ...rest } = found
           const sessionToken = credential.kind === 'session' ? credential.token : undefined
-          return touch({ ...rest, at, sessionToken, extended: false }, options.slide)
+          return touch({ ...rest, at, sessionToken, extended: false, visit }, options.slide)
         }
         if (credential.kind === 'jwt' && tokens.claimsToBeOurs(credential.token))
           throw new AuthError('credential_invalid')
@@ -193,7 +226,7 @@ export function createSessions(world: SessionWorld) {
     },
 
     /** Rotates the refresh token by the state table. Throws refresh_invalid; a token used twice too late ends its session. */
-    async refresh(token: string): Promise<Pass> {
+    async refresh(token: string, visit: Visit): Promise<Pass> {
       const claims = readRefresh(tokens, token)
       const rotated = await store.rotate({
         id: claims.sid,
@@ -201,6 +234,8 @@ export function createSessions(world: SessionWorld) {
         generation: claims.gen,
         tokenExpiry: claims.exp,
       })
+      const { kind, detail } = outcomeOf(claims.gen, rotated?.session)
+      events.record({ kind, accountId: claims.sub, sessionId: claims.sid, visit, ...(detail ? { detail } : {}) })
       if (!rotated || rotated.session.endedAt) throw new AuthError('refresh_invalid')
       return pass(rotated, rotated.now, undefined, 'standard')
     },
@@ -226,43 +261,52 @@ export function createSessions(world: SessionWorld) {
     },
 
     /** Ends the session of any token of ours (RFC 7009); nothing happens for anything else. */
-    async revoke(token: string): Promise<void> {
+    async revoke(token: string, visit: Visit): Promise<void> {
       const claims = readableClaims(tokens, token) ?? readableRefreshClaims(tokens, token)
-      if (claims) await store.endOne(claims.sub, { id: claims.sid }, 'revoked')
-      else await store.endByTokenHash(hashToken(token), 'revoked')
+      const ended = claims
+        ? await store.endOne(claims.sub, { id: claims.sid }, 'revoked')
+        : await store.endByTokenHash(hashToken(token), 'revoked')
+      if (ended) recordEnd('session_ended', ended, visit)
     },
 
     /** Live sessions of the caller, the last used first. */
     list: (identity: Identity): Promise<Session[]> => store.listLive(identity.account.id),
 
     /** Ends the caller's session. */
-    async logout(identity: Identity): Promise<void> {
-      await store.endOne(identity.account.id, { id: identity.session.id }, 'logout')
+    async logout({ account, session, visit }: Identity): Promise<void> {
+      const ended = await store.endOne(account.id, { id: session.id }, 'logout')
+      if (ended) recordEnd('sign_out', ended, visit)
     },
 
     /**
      * Ends the session of a refresh token, current or not (whoever holds an old one should not keep the session alive), or
      * with it every session of the account. Throws refresh_invalid.
      */
-    async logoutByRefreshToken(token: string, options: { everywhere: boolean }): Promise<void> {
+    async logoutByRefreshToken(token: string, options: { everywhere: boolean }, visit: Visit): Promise<void> {
       const claims = readRefresh(tokens, token)
-      if (!(await store.endOne(claims.sub, { id: claims.sid }, 'logout'))) throw new AuthError('refresh_invalid')
-      if (options.everywhere) await store.endAll(claims.sub, 'logout')
+      const ended = await store.endOne(claims.sub, { id: claims.sid }, 'logout')
+      if (!ended) throw new AuthError('refresh_invalid')
+      recordEnd('sign_out', ended, visit)
+      if (options.everywhere) await endAll(claims.sub, 'logout', visit)
     },
 
     /** Ends the session of an opaque token; nothing happens where there is none. */
-    async discard(sessionToken: string, reason: 'logout' | 'replaced'): Promise<void> {
-      await store.endByTokenHash(hashToken(sessionToken), reason)
+    async discard(sessionToken: string, reason: 'logout' | 'replaced', visit: Visit): Promise<void> {
+      const ended = await store.endByTokenHash(hashToken(sessionToken), reason)
+      if (ended) recordEnd(reason === 'logout' ? 'sign_out' : 'session_ended', ended, visit)
     },
 
     /** Ends one of the caller's sessions, named by its id or its opaque token. Throws session_unknown. */
     async end(identity: Identity, name: string): Promise<void> {
       const named = isUuid(name) ? { id: name } : { tokenHash: hashToken(name) }
-      if (!(await store.endOne(identity.account.id, named, 'revoked'))) throw new AuthError('session_unknown')
+      const ended = await store.endOne(identity.account.id, named, 'revoked')
+      if (!ended) throw new AuthError('session_unknown')
+      recordEnd('session_ended', ended, identity.visit)
     },
 
     /** Ends the caller's sessions but this one. */
-    endOthers: (identity: Identity): Promise<void> => store.endAll(identity.account.id, 'revoked', identity.session.id),
+    endOthers: ({ account, session, visit }: Identity): Promise<void> =>
+      endAll(account.id, 'revoked', visit, session.id),
 
     /** Deletes sessions that have been over for a day, in batches that hold nobody up. Returns how many. */
     async sweep(): Promise<number> {
@@ -275,8 +319,16 @@ export function createSessions(world: SessionWorld) {
     },
 
     /** Ends all the caller's sessions, this one too. */
-    endAll: (identity: Identity): Promise<void> => store.endAll(identity.account.id, 'logout'),
+    endAll: ({ account, visit }: Identity): Promise<void> => endAll(account.id, 'logout', visit),
   }
+}
+
+/** What became of a refresh with a token of that generation; undefined: no live session of that account, or the token is older than its password. */
+function outcomeOf(generation: number, session: Session | undefined): Pick<AuthEvent, 'kind' | 'detail'> {
+  if (!session) return { kind: 'refresh_denied' }
+  // A token of ours from the time to come: a backup has been restored, or a key is in other hands.
+  if (session.endedAt) return { kind: 'refresh_reused', detail: { ahead: generation > session.generation } }
+  return session.replays > 0 ? { kind: 'refresh_replayed' } : { kind: 'refresh' }
 }
 
 function readableClaims(tokens: Tokens, token: string) {

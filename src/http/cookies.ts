@@ -1,4 +1,4 @@
-/** The two credential cookies: seed 0's plain `session_token`, and Better Auth's signed `better-auth.session_token`. */
+/** The two credential cookies, seed 0's plain `session_token` and Better Auth's signed `better-auth.session_token`, and the one that tells a device. */
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { CookieSerializeOptions } from '@fastify/cookie'
@@ -25,6 +25,8 @@ export type Cookies = ReturnType<typeof createCookies>
 const plainName = 'session_token'
 const securePrefix = '__Secure-'
 const signedNames = [`${securePrefix}better-auth.session_token`, 'better-auth.session_token'] as const
+/** Seconds: browsers keep no cookie for longer. */
+const deviceLife = 400 * 86_400
 const credentialNames = [...signedNames, plainName] as const
 /** Max-Age alone would do; the Expires of the source document is for clients that know no Max-Age. */
 const expired = { maxAge: 0, expires: new Date(0) }
@@ -35,14 +37,12 @@ export function createCookies(settings: CookieSettings) {
   )
   const signedIsSecure = settings.secure ?? settings.publicUrlIsHttps
   const prefix = signedIsSecure ? securePrefix : ''
+  /** With that prefix a browser takes it from this very host alone: nobody can plant one of theirs. */
+  const deviceName = `${signedIsSecure ? '__Host-' : ''}gatehouse.device`
   const signedName = `${prefix}better-auth.session_token`
   const signedFamily = [signedName, `${prefix}better-auth.session_data`, `${prefix}better-auth.dont_remember`]
-  const shared = {
-    path: '/',
-    httpOnly: true,
-    sameSite: 'lax',
-    ...(settings.domain ? { domain: settings.domain } : {}),
-  } as const
+  const hostOnly = { path: '/', httpOnly: true, sameSite: 'lax' } as const
+  const shared = { ...hostOnly, ...(settings.domain ? { domain: settings.domain } : {}) }
   const plainAttributes = { ...shared, secure: settings.secure !== false }
   /** A browser drops a `__Secure-` cookie without Secure, also when it is to be expired. */
   const signedAttributes = (name: string) => ({ ...shared, secure: name.startsWith(securePrefix) })
@@ -78,6 +78,17 @@ export function createCookies(settings: CookieSettings) {
     ]
   }
 
+  /** What the browser calls itself; undefined: nothing yet. */
+  function readDevice(request: FastifyRequest): string | undefined {
+    const value = soleValue(readCookies(request, [deviceName]).get(deviceName))
+    return isToken(value) ? value : undefined
+  }
+
+  /** Lets the browser call itself so: a stranger who guesses passwords is then told from it. It signs nobody in. */
+  function setDevice(reply: FastifyReply, deviceId: string): void {
+    reply.setCookie(deviceName, deviceId, { ...hostOnly, secure: signedIsSecure, maxAge: deviceLife })
+  }
+
   /** Undefined as `maxAge` ends the cookie with the browser. */
   function setPlain(reply: FastifyReply, token: string, maxAge: number | undefined): void {
     reply.setCookie(plainName, token, { ...plainAttributes, ...life(maxAge) })
@@ -111,7 +122,7 @@ export function createCookies(settings: CookieSettings) {
       expire(reply, name, signedAttributes(name))
   }
 
-  return { signedName, sign, unsign, readTokens, setPlain, setSigned, renew, clear }
+  return { signedName, sign, unsign, readTokens, readDevice, setDevice, setPlain, setSigned, renew, clear }
 }
 
 /** Whether a credential cookie came at all, good or bad: what decides on the origin rules, and a stale logout from a bare one. */
@@ -124,12 +135,14 @@ export function hasAmbiguousCookie(request: FastifyRequest): boolean {
   return [...readCredentialCookies(request).values()].some(values => values.size > 1)
 }
 
+const readCredentialCookies = (request: FastifyRequest) => readCookies(request, credentialNames)
+
 /** By name, the distinct values sent. Cookie libraries keep one value a name, and so hide a planted second one. */
-function readCredentialCookies(request: FastifyRequest): Map<string, Set<string>> {
+function readCookies(request: FastifyRequest, names: readonly string[]): Map<string, Set<string>> {
   const sent = new Map<string, Set<string>>()
   for (const pair of (request.headers.cookie ?? '').split(';')) {
     const equals = pair.indexOf('=')
-    const name = credentialNames.find(name => name === pair.slice(0, Math.max(equals, 0)).trim())
+    const name = names.find(name => name === pair.slice(0, Math.max(equals, 0)).trim())
     const value = pair.slice(equals + 1).trim()
     if (name === undefined || value === '') continue
     sent.set(name, (sent.get(name) ?? new Set()).add(value))

@@ -1,7 +1,8 @@
 /** From a request's bearer and cookies to the identity behind them. The one place that knows where a credential can ride. */
 import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { AuthError } from '../core/errors.js'
-import type { Core, Credential, Device, Identity } from '../core/index.js'
+import type { Core, Credential, Identity, Visit } from '../core/index.js'
 import { type BearerReading, looksLikeJwt, readBearer } from './bearer.js'
 import { type Cookies, hasCredentialCookie } from './cookies.js'
 
@@ -46,7 +47,7 @@ export function createCredentials(core: Core, cookies: Cookies) {
 
   /** The caller's identity, or undefined: signed out. Throws credential_invalid for a JWT that is dead. */
   const find = async (request: FastifyRequest, options = { slide: true }): Promise<Identity | undefined> => {
-    const identity = await core.sessions.identify(readCredentials(request), options)
+    const identity = await core.sessions.identify(readCredentials(request), readVisit(request), options)
     if (identity?.extended) request.extended = identity
     return identity
   }
@@ -66,6 +67,13 @@ export function createCredentials(core: Core, cookies: Cookies) {
       return request.identity
     },
 
+    /** The visit of somebody who signs in, with what the device calls itself. */
+    readEntry(request: FastifyRequest): Visit {
+      const header = request.headers['x-device-id']
+      const deviceId = typeof header === 'string' ? header : cookies.readDevice(request)
+      return { ...readVisit(request), deviceId }
+    },
+
     /** The session token that a browser carried along: the session a new sign-in takes the place of. */
     carriedToken: (request: FastifyRequest): string | undefined => cookies.readTokens(request)[0]?.token,
 
@@ -80,8 +88,23 @@ function bearerOf({ headers, raw }: FastifyRequest): BearerReading {
   return sent.length > 1 ? { kind: 'malformed' } : readBearer(headers.authorization)
 }
 
-/** What a session remembers of the device that opened it. */
-export const readDevice = (request: FastifyRequest): Device => ({
-  userAgent: request.headers['user-agent']?.slice(0, longestUserAgent) ?? null,
-  ipAddress: request.ip.replace(/^::ffff:(?=\d+\.)/, ''),
+/** What a device of an app may call itself; shorter could be guessed. */
+export const DeviceHeader = Type.Object({
+  'x-device-id': Type.Optional(
+    Type.String({
+      minLength: 16,
+      maxLength: 128,
+      pattern: '^[!-~]+$',
+      description:
+        'A random id that this device made once and keeps to itself. From a device that has signed in before, a stranger who guesses passwords holds nobody up. Browsers have a cookie for it at the doors that set cookies.',
+      examples: ['3f0e2c5a-9d41-4b7e-8a52-7c1d9e6b0f34'],
+    }),
+  ),
 })
+
+/** What the core is told of a request. */
+export function readVisit(request: FastifyRequest): Visit {
+  const { headers, id, ip, door } = request
+  const userAgent = headers['user-agent']?.slice(0, longestUserAgent) ?? null
+  return { door, requestId: id, userAgent, ipAddress: ip.replace(/^::ffff:(?=\d+\.)/, '') }
+}

@@ -14,11 +14,18 @@ import type { TSchema } from 'typebox'
 import type { Core } from '../core/index.js'
 import { acceptBodies } from './bodies.js'
 import { type Cookies, hasCredentialCookie } from './cookies.js'
-import type { Credentials } from './credentials.js'
+import { type Credentials, DeviceHeader } from './credentials.js'
 import { failures, signedIn } from './openapi.js'
 import type { OriginCheck } from './origin.js'
 import { type Problem, toProblem } from './problem.js'
 import { Rejection } from './rejection.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The name of the dialect that the request is spoken in; empty for what belongs to none. */
+    door: string
+  }
+}
 
 /** A Fastify instance whose routes are typed by their TypeBox schemas. */
 export type Door = FastifyInstance<
@@ -56,7 +63,9 @@ export async function mountDialect(app: FastifyInstance, dialect: Dialect, floor
     async scope => {
       acceptBodies(scope, { forms: dialect.takesForms })
       scope.addHook('onRoute', route => documentFailures(route, dialect))
+      scope.addHook('onRoute', takeDeviceId)
       scope.addHook('onRequest', async request => {
+        request.door = dialect.name
         const loginRoute = dialect.setsCookies && request.routeOptions.config.opensSession === true
         floor.origins.check(request, { hasCredentialCookie: hasCredentialCookie(request), loginRoute })
         await dialect.guard?.(request, floor)
@@ -116,6 +125,11 @@ function documentFailures(route: RouteOptions, dialect: Dialect): void {
   ]
   schema.tags ??= [dialect.name]
   schema.response = { ...failures(dialect.errorSchema, ...statuses), ...(schema.response as object) }
+}
+
+/** Whoever signs in may tell which device that is. */
+function takeDeviceId({ config, schema }: RouteOptions): void {
+  if (schema && config?.opensSession) schema.headers ??= DeviceHeader
 }
 
 /** Fastify shares the schema of a GET route with the HEAD route it adds. */

@@ -54,6 +54,7 @@ export const flatWords = {
   cursor_invalid: { status: 400, code: 'INVALID_CURSOR', message: 'Invalid cursor' },
   account_absent: { status: 404, code: 'USER_NOT_FOUND', message: 'User not found' },
   hashing_busy: busy,
+  too_many_tries: { status: 429, code: 'TOO_MANY_REQUESTS', message: 'Too many attempts. Please try again later.' },
   email_unchanged: { status: 400, code: 'EMAIL_IS_THE_SAME', message: 'Email is the same' },
   email_unverified: { status: 403, code: 'EMAIL_NOT_VERIFIED', message: 'Email not verified' },
   link_invalid: { status: 400, code: 'INVALID_TOKEN', message: 'Invalid token' },

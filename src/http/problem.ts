@@ -50,7 +50,7 @@ const retrySoon = 2
 /** Never throws, and never passes on a text it did not write itself. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof AuthError)
-    return problem(error.code, error.code === 'hashing_busy' ? { retryAfter: retrySoon } : {})
+    return problem(error.code, { retryAfter: error.code === 'hashing_busy' ? retrySoon : error.retryAfter })
   if (error instanceof Rejection) return problem(error.code, error.detail)
   if (error instanceof InvalidRequest) return { code: 'validation_failed', issues: error.issues }
   if (isUnavailable(error)) return problem('unavailable', { retryAfter: retrySoon })

@@ -1,7 +1,7 @@
 /** Prometheus metrics, on a port of their own so that they are never public by accident. */
 import { createServer, type Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -27,6 +27,17 @@ export function countRequests(app: FastifyInstance): Registry {
     done()
   })
   return registry
+}
+
+/** Counts what happens to accounts and sessions, by kind. */
+export function countEvents(registry: Registry): (kind: string) => void {
+  const counter = new Counter({
+    name: 'gatehouse_events_total',
+    help: 'What has happened to accounts and sessions, by kind: sign_in, sign_in_failed, refresh_reused and so on.',
+    labelNames: ['kind'],
+    registers: [registry],
+  })
+  return kind => counter.inc({ kind })
 }
 
 /** Shows whether sessions are read from memory: whether news of those that end reaches this process. */

@@ -2,7 +2,7 @@
 import { asc, eq, gt, ne, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Db } from './database.js'
-import type { Background } from './rows.js'
+import { type Background, rowsOf } from './rows.js'
 import { accounts, profiles } from './schema.js'
 
 export type ImportedAccount = {
@@ -147,6 +147,3 @@ export function createImportStore(db: Db) {
         .limit(limit),
   }
 }
-
-/** postgres.js answers with the rows, PGlite with an object that has them. */
-const rowsOf = <Row>(answer: unknown): Row[] => (Array.isArray(answer) ? answer : (answer as { rows: Row[] }).rows)

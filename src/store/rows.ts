@@ -52,6 +52,10 @@ export const seconds = (count: unknown): SQL => sql`make_interval(secs => ${coun
 
 export const json = (value: unknown): SQL => (value === null ? sql`null::jsonb` : sql`${JSON.stringify(value)}::jsonb`)
 
+/** Of a statement in SQL: postgres.js answers with the rows, PGlite with an object that has them. */
+export const rowsOf = <Row>(answer: unknown): Row[] =>
+  Array.isArray(answer) ? answer : (answer as { rows: Row[] }).rows
+
 /** The row of a new session, in table order; `accountId` is a column of the statement's source. */
 export const newSessionRow = (session: NewSession, accountId: SQL) => ({
   id: sql<string>`${session.id}::uuid`.as('id'),

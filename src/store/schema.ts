@@ -9,6 +9,7 @@ import {
   integer,
   jsonb,
   pgTable,
+  primaryKey,
   text,
   timestamp,
   uuid,
@@ -238,4 +239,73 @@ export const mails = pgTable(
     index('mails_verification').on(table.verificationId),
     check('mails_kind', oneOf(table.kind, mailKinds)),
   ],
+)
+
+/**
+ * How often a password was tried and did not fit: by known device, by subnet, and by all strangers together, each of one
+ * address. Also of addresses nobody has an account with, so that they behave alike.
+ */
+export const passwordTries = pgTable(
+  'password_tries',
+  {
+    /** HMAC of what is counted (core/guessing.ts): the table tells nobody which addresses there are. */
+    key: text('key').primaryKey(),
+    tries: integer('tries').notNull(),
+    lastAt: moment('last_at').notNull(),
+    /** From when on nothing of it counts. */
+    expiresAt: moment('expires_at').notNull(),
+  },
+  table => [index('password_tries_expiry').on(table.expiresAt)],
+)
+
+/** Devices from which somebody has signed in: strangers who guess do not use up their tries. */
+export const knownDevices = pgTable(
+  'known_devices',
+  {
+    accountId: uuid('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    /** SHA-256 of the id that the device keeps, base64url. */
+    deviceHash: text('device_hash').notNull(),
+    lastSeenAt: moment('last_seen_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.accountId, table.deviceHash] }),
+    index('known_devices_seen').on(table.lastSeenAt),
+  ],
+)
+
+/**
+ * What has happened, for good: a trigger refuses changes, and each row's hash is over the one before it, so that a change in
+ * spite of that shows. Written by the function `append_events` alone (see the migration).
+ */
+export const events = pgTable(
+  'events',
+  {
+    seq: bigint('seq', { mode: 'number' }).primaryKey(),
+    /** When it was written; when it happened is in the record. */
+    at: moment('at').notNull(),
+    /** The same as in the record, to be found by. */
+    kind: text('kind').notNull(),
+    accountId: uuid('account_id'),
+    /** JSON, kept as the text that was hashed. */
+    record: text('record').notNull(),
+    /** SHA-256, hex, of the hash before it, `seq`, `at` in milliseconds and the record, each on a line of its own. */
+    hash: text('hash').notNull(),
+  },
+  table => [index('events_account').on(table.accountId, table.seq), index('events_time').on(table.at)],
+)
+
+/** Where the chain of events ends, and where it begins since the oldest were let go. One row. */
+export const eventChain = pgTable(
+  'event_chain',
+  {
+    one: boolean('one').primaryKey().default(true),
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    hash: text('hash').notNull(),
+    /** The last event that was let go, and its hash. */
+    baseSeq: bigint('base_seq', { mode: 'number' }).notNull(),
+    baseHash: text('base_hash').notNull(),
+  },
+  table => [check('event_chain_one', sql`${table.one}`)],
 )

@@ -28,6 +28,8 @@ const presentedGeneration = sql`${sql.placeholder('generation')}::integer`
 
 const live = and(isNull(sessions.endedAt), gt(sessions.expiresAt, sql`now()`))
 
+const endedColumns = { id: sessions.id, accountId: sessions.accountId }
+
 /** The assignment that ends a session. */
 const ending = (reason: EndReason) => ({ endedAt: sql`now()`, endReason: reason })
 
@@ -111,25 +113,25 @@ export function createSessionStore(db: Db, limits: RotationLimits) {
         .where(eq(sessions.accountId, accountId))
         .orderBy(desc(sessions.createdAt), desc(sessions.id)),
 
-    /** Ends one live session of the account, named by its id or by the hash of its token. Returns whether there was one. */
+    /** Ends one live session of the account, named by its id or by the hash of its token. Undefined: there was none. */
     endOne: async (accountId: string, name: { id: string } | { tokenHash: string }, reason: EndReason) => {
       const named = 'id' in name ? eq(sessions.id, name.id) : eq(sessions.tokenHash, name.tokenHash)
       const rows = await db
         .update(sessions)
         .set(ending(reason))
         .where(and(eq(sessions.accountId, accountId), named, live))
-        .returning({ id: sessions.id })
-      return rows.length > 0
+        .returning(endedColumns)
+      return rows[0]
     },
 
-    /** Ends whatever live session has this token hash; for a cookie that another sign-in replaces or a logout names. */
+    /** Ends whatever live session has this token hash; for a cookie that another sign-in replaces or a logout names. Undefined: none has. */
     endByTokenHash: async (tokenHash: string, reason: EndReason) => {
       const rows = await db
         .update(sessions)
         .set(ending(reason))
         .where(and(eq(sessions.tokenHash, tokenHash), live))
-        .returning({ id: sessions.id })
-      return rows.length > 0
+        .returning(endedColumns)
+      return rows[0]
     },
 
     /** Ends every live session of the account, but the one named where one is. */

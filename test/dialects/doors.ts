@@ -17,14 +17,21 @@ export type Answer = {
 }
 // biome-ignore lint/suspicious/noExplicitAny: what a server answers is looked into, and compared as a whole.
 export type Json = any
-export type Sent = { json?: unknown; form?: Record<string, string> | string; raw?: string | Buffer; headers?: Headers }
+export type Sent = {
+  json?: unknown
+  form?: Record<string, string> | string
+  raw?: string | Buffer
+  headers?: Headers
+  /** The address of whoever asks. */
+  from?: string
+}
 export type Knock = (method: string, url: string, sent?: Sent) => Promise<Answer>
 
 const formType = 'application/x-www-form-urlencoded'
 
 /** Requests in, whole answers out, without a network between. */
 export function createKnock(app: FastifyInstance): Knock {
-  return async (method, url, { json, form, raw, headers = {} } = {}) => {
+  return async (method, url, { json, form, raw, headers = {}, from } = {}) => {
     const body =
       form !== undefined
         ? { payload: new URLSearchParams(form).toString(), headers: { 'content-type': formType, ...headers } }
@@ -33,7 +40,11 @@ export function createKnock(app: FastifyInstance): Knock {
             headers: { ...jsonType(json), ...headers },
           }
     const { payload, headers: sent } = body
-    const request = { method, url, headers: sent, ...(payload === undefined ? {} : { payload }) } as InjectOptions
+    const about = {
+      ...(payload === undefined ? {} : { payload }),
+      ...(from === undefined ? {} : { remoteAddress: from }),
+    }
+    const request = { method, url, headers: sent, ...about } as InjectOptions
     const answer = await app.inject(request)
     return {
       status: answer.statusCode,

@@ -13,13 +13,14 @@ export const testSecrets = {
   REFRESH_TOKEN_SECRET: 'cmVmcmVzaC10b2tlbi1zZWNyZXQtb2YtdGhlLXRlc3Rz',
 }
 
-/** Hashes cheaply and limits no requests, so that tests are about what they say. */
+/** Hashes cheaply and limits neither requests nor tries, so that tests are about what they say. */
 export const testEnvironment = {
   ...testSecrets,
   NODE_ENV: 'test',
   DATA_DIR: 'memory://',
   BCRYPT_COST: '4',
   RATE_LIMIT: 'off',
+  GUESS_LIMIT: 'off',
   LOG_LEVEL: 'info',
 }
 

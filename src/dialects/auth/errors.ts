@@ -64,6 +64,7 @@ const words = {
   cursor_invalid: { status: 400, detail: 'Invalid cursor', error: 'invalid_request' },
   account_absent: { status: 404, detail: 'User not found', error: 'invalid_request' },
   hashing_busy: { status: 503, detail: 'Service is busy, try again shortly', error: 'temporarily_unavailable' },
+  too_many_tries: { status: 429, detail: 'Too many attempts, try again later', error: 'temporarily_unavailable' },
   email_unchanged: {
     status: 422,
     detail: 'value is the address the account has already',

@@ -1,4 +1,5 @@
 /** What this door does by mail: a forgotten password, a proved address, a new address. */
+import { readVisit } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
@@ -26,7 +27,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
       },
     },
     async request => {
-      await core.verifications.requestPasswordReset(request.body.email, target)
+      await core.verifications.requestPasswordReset(request.body.email, target, readVisit(request))
       return { detail: 'If the address belongs to an account, a link has been mailed to it' }
     },
   )
@@ -54,7 +55,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
       },
     },
     async request => {
-      await core.verifications.resetPassword(request.body.token, request.body.new_password)
+      await core.verifications.resetPassword(request.body.token, request.body.new_password, readVisit(request))
       return { detail: 'The password has been changed' }
     },
   )
@@ -70,7 +71,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
       },
     },
     async request => {
-      await core.verifications.requestEmailVerification(request.body.email, target)
+      await core.verifications.requestEmailVerification(request.body.email, target, readVisit(request))
       return { detail: 'If the address belongs to an account and is not verified yet, a link has been mailed to it' }
     },
   )
@@ -87,7 +88,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
         response: { 200: ref(User), ...failures(Failure, 'malformed_body', 'link_invalid', missing('token')) },
       },
     },
-    async request => toUser(await core.verifications.verifyEmail(request.body.token)),
+    async request => toUser(await core.verifications.verifyEmail(request.body.token, readVisit(request))),
   )
 
   door.post(

@@ -2,6 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { AuthError, type AuthErrorCode } from '../../core/errors.js'
+import type { Visit } from '../../core/index.js'
+import { readVisit } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody } from '../../http/openapi.js'
 import { type PageContent, renderPage } from './page.js'
@@ -28,7 +30,7 @@ type LinkPage = {
   path: string
   /** What is asked before anything happens: mail programs open links by themselves. */
   question: PageContent
-  act(sent: Sent): Promise<PageContent>
+  act(sent: Sent, visit: Visit): Promise<PageContent>
 }
 
 const deadLink: PageContent = {
@@ -60,8 +62,8 @@ export function pageRoutes(door: Door, { core }: Floor, product: string): void {
         text: 'One more step, and we know that it is yours.',
         form: { button: 'Confirm' },
       },
-      act: async ({ token = '' }) => {
-        const { email } = await verifications.verifyEmail(token)
+      act: async ({ token = '' }, visit) => {
+        const { email } = await verifications.verifyEmail(token, visit)
         return { title: 'Your address is confirmed', text: `${email} is yours. You can close this page.` }
       },
     },
@@ -72,18 +74,18 @@ export function pageRoutes(door: Door, { core }: Floor, product: string): void {
         text: 'Your account will have the address this link was mailed to.',
         form: { button: 'Use this address' },
       },
-      act: async ({ token = '' }) => {
-        const { email } = await verifications.changeEmail(token)
+      act: async ({ token = '' }, visit) => {
+        const { email } = await verifications.changeEmail(token, visit)
         return { title: 'Your address has changed', text: `Sign in with ${email} from now on.` }
       },
     },
     {
       path: '/pages/reset-password',
       question: askPassword(),
-      act: async ({ token = '', new_password: password = '', repeated }) => {
+      act: async ({ token = '', new_password: password = '', repeated }, visit) => {
         if (password !== repeated) return askPassword('The two passwords are not the same.')
         try {
-          await verifications.resetPassword(token, password)
+          await verifications.resetPassword(token, password, visit)
         } catch (error) {
           const fault = error instanceof AuthError ? passwordFaults[error.code] : undefined
           if (fault === undefined) throw error
@@ -114,7 +116,7 @@ function servePage(door: Door, { path, question, act }: LinkPage, product: strin
     async (request, reply) => {
       const sent = request.body as Sent
       try {
-        return show(request, reply, await act(sent), sent.token)
+        return show(request, reply, await act(sent, readVisit(request)), sent.token)
       } catch (error) {
         if (error instanceof AuthError && error.code === 'link_invalid') return show(request, reply, deadLink)
         throw error

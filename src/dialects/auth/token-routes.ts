@@ -1,5 +1,5 @@
 /** Getting, renewing and giving up tokens. */
-import { readDevice } from '../../http/credentials.js'
+import { readVisit } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { InvalidRequest, missing } from '../../http/problem.js'
@@ -30,7 +30,7 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
       // Named one by one: what else the body holds is nothing the core should see.
       const { email, password, name, personal_info: personalInfo } = request.body
       const registration = { email, password, name, personalInfo }
-      return toTokens(await core.accounts.register(registration, { device: readDevice(request) }))
+      return toTokens(await core.accounts.register(registration, { visit: credentials.readEntry(request) }))
     },
   )
 
@@ -57,7 +57,7 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
       if (grantType !== 'password') throw new Rejection('unsupported_grant_type')
       const absent = [...(email === undefined ? ['username'] : []), ...(password === undefined ? ['password'] : [])]
       if (email === undefined || password === undefined) throw new InvalidRequest(...absent.map(missing))
-      return toTokens(await core.accounts.login({ email, password }, { device: readDevice(request) }))
+      return toTokens(await core.accounts.login({ email, password }, { visit: credentials.readEntry(request) }))
     },
   )
 
@@ -83,7 +83,7 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
       const { refresh_token, token = refresh_token, grant_type: grantType = 'refresh_token' } = request.body
       if (grantType !== 'refresh_token') throw new Rejection('unsupported_grant_type')
       if (token === undefined) throw new InvalidRequest(missing('token'))
-      return toTokens(await core.sessions.refresh(token))
+      return toTokens(await core.sessions.refresh(token, readVisit(request)))
     },
   )
 
@@ -105,7 +105,8 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
     },
     async (request, reply) => {
       const { refresh_token: refreshToken } = request.body
-      if (refreshToken !== undefined) await core.sessions.logoutByRefreshToken(refreshToken, { everywhere: false })
+      if (refreshToken !== undefined)
+        await core.sessions.logoutByRefreshToken(refreshToken, { everywhere: false }, readVisit(request))
       else await core.sessions.logout(await credentials.identify(request))
       cookies.clear(reply, request)
       return { detail: 'Logged out' }
@@ -128,7 +129,8 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
     },
     async (request, reply) => {
       const { refresh_token: refreshToken } = request.body
-      if (refreshToken !== undefined) await core.sessions.logoutByRefreshToken(refreshToken, { everywhere: true })
+      if (refreshToken !== undefined)
+        await core.sessions.logoutByRefreshToken(refreshToken, { everywhere: true }, readVisit(request))
       else await core.sessions.endAll(await credentials.identify(request))
       cookies.clear(reply, request)
       return { detail: 'Logged out' }

@@ -1,7 +1,6 @@
 /** The signed-in person's account and password. */
 import { AuthError } from '../../core/errors.js'
 import type { Identity } from '../../core/index.js'
-import { readDevice } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
@@ -98,7 +97,7 @@ export function accountRoutes(door: Door, floor: Floor): void {
       const { currentPassword: current, newPassword, revokeOtherSessions } = request.body
       const passwords = { current, new: newPassword }
       if (revokeOtherSessions) {
-        const pass = await core.accounts.changePasswordEverywhere(identity, passwords, readDevice(request))
+        const pass = await core.accounts.changePasswordEverywhere(identity, passwords)
         return { token: sendSigned(request, reply, floor, pass), user: toUser(pass.account) }
       }
       const { account } = await core.accounts.changePassword(identity, passwords, {

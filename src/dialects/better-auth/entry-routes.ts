@@ -4,7 +4,7 @@ import { AuthError } from '../../core/errors.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
-import { demandSafeCallback, endCarried, readEntry, sendSigned } from './entry.js'
+import { demandSafeCallback, endCarried, readBrowserEntry, sendSigned } from './entry.js'
 import { Failure, refused, SignUpFailure, signUpWords, unless } from './errors.js'
 import { Ok, SignedIn, SignedUp, SignIn, SignOut, SignUp, Success, toUser } from './wire.js'
 
@@ -37,7 +37,7 @@ export function entryRoutes(door: Door, floor: Floor): void {
       const link = { door: 'better-auth', ...(callbackURL ? { callbackUrl: callbackURL } : {}) } as const
       const { account, pass } = await core.accounts.registerQuietly(
         { name, email, password, image, link },
-        readEntry(request, floor, { remember }),
+        readBrowserEntry(request, floor, { remember }),
       )
       // Where the address has to be proved first, nobody is signed in, and a taken address looks like a new one.
       return { token: pass ? sendSigned(request, reply, floor, pass) : null, user: toUser(account) }
@@ -65,7 +65,7 @@ export function entryRoutes(door: Door, floor: Floor): void {
       const { email, password, callbackURL, rememberMe: remember = true } = request.body
       demandSafeCallback(callbackURL, floor)
       if (canonicalEmail(email) === undefined) throw new AuthError('email_invalid')
-      const pass = await core.accounts.login({ email, password }, readEntry(request, floor, { remember }))
+      const pass = await core.accounts.login({ email, password }, readBrowserEntry(request, floor, { remember }))
       const answer = { token: sendSigned(request, reply, floor, pass), user: toUser(pass.account) }
       if (!callbackURL) return { redirect: false, ...answer }
       // The status stays 200: the client's script does the redirecting, by the body.

@@ -2,9 +2,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Entry } from '../../core/accounts.js'
 import type { Identity, Pass, Session } from '../../core/index.js'
-import { readDevice } from '../../http/credentials.js'
+import { readVisit } from '../../http/credentials.js'
 import type { Floor } from '../../http/dialect.js'
 import { refusal } from './errors.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What a browser shall call itself that had no name before; null: it has one, or gets none. */
+    newDevice: string | null
+  }
+}
 
 /** From where the session is opened, and which one it takes the place of. */
 export const readEntry = (
@@ -12,16 +19,30 @@ export const readEntry = (
   { credentials }: Floor,
   options: { remember: boolean } = { remember: true },
 ): Entry => ({
-  device: readDevice(request),
+  visit: credentials.readEntry(request),
   term: options.remember ? 'standard' : 'browser',
   replaces: credentials.carriedToken(request),
 })
+
+/** The same for a browser: one that has no name yet gets one, which it keeps once it has signed in. */
+export function readBrowserEntry(
+  request: FastifyRequest,
+  floor: Floor,
+  options: { remember: boolean } = { remember: true },
+): Entry {
+  const { visit, ...entry } = readEntry(request, floor, options)
+  if (visit.deviceId !== undefined) return { ...entry, visit }
+  const deviceId = floor.core.guessing.nameDevice()
+  request.newDevice = deviceId ?? null
+  return { ...entry, visit: { ...visit, deviceId } }
+}
 
 /** Sets Better Auth's signed cookie, and the same for apps that keep no cookies. Returns the token they are about. */
 export function sendSigned(request: FastifyRequest, reply: FastifyReply, { cookies }: Floor, pass: Pass): string {
   const token = tokenOf(pass)
   cookies.clear(reply, request)
   cookies.setSigned(reply, token, lifeOf(pass.session))
+  if (request.newDevice) cookies.setDevice(reply, request.newDevice)
   reply.header('set-auth-token', cookies.sign(token))
   return token
 }
@@ -31,6 +52,7 @@ export function sendPlain(request: FastifyRequest, reply: FastifyReply, { cookie
   const token = tokenOf(pass)
   cookies.clear(reply, request)
   cookies.setPlain(reply, token, lifeOf(pass.session))
+  if (request.newDevice) cookies.setDevice(reply, request.newDevice)
   return token
 }
 
@@ -48,7 +70,7 @@ export async function endCarried(
 ): Promise<void> {
   if (identity) await core.sessions.logout(identity)
   const others = cookies.readTokens(request).filter(({ token }) => token !== identity?.sessionToken)
-  for (const { token } of others) await core.sessions.discard(token, 'logout')
+  for (const { token } of others) await core.sessions.discard(token, 'logout', readVisit(request))
 }
 
 /** Throws callback_untrusted for an address we would not send anybody to. An empty one is none. */

@@ -3,7 +3,7 @@ import { AuthError } from '../../core/errors.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
-import { endCarried, readEntry, sendBare, sendPlain } from './entry.js'
+import { endCarried, readBrowserEntry, readEntry, sendBare, sendPlain } from './entry.js'
 import { Failure } from './errors.js'
 import {
   LoggedIn,
@@ -44,7 +44,7 @@ export function jsonRoutes(door: Door, floor: Floor): void {
     async (request, reply) => {
       const { email, password, name, background_data: data } = request.body
       const registration = { email, password, name, background: toBackground(data) }
-      const pass = await core.accounts.register(registration, readEntry(request, floor))
+      const pass = await core.accounts.register(registration, readBrowserEntry(request, floor))
       const opened = toOpened(pass, sendPlain(request, reply, floor, pass))
       return reply.code(201).send({ message: 'User registered successfully', ...opened })
     },
@@ -65,7 +65,7 @@ export function jsonRoutes(door: Door, floor: Floor): void {
     },
     async (request, reply) => {
       const { email, password, redirectUrl } = request.body
-      const pass = await core.accounts.login({ email, password }, readEntry(request, floor))
+      const pass = await core.accounts.login({ email, password }, readBrowserEntry(request, floor))
       const safe = redirectUrl !== undefined && origins.safeRedirect(redirectUrl)
       const opened = toOpened(pass, sendPlain(request, reply, floor, pass))
       return { message: 'Login successful', ...(safe ? { redirectUrl } : {}), ...opened }

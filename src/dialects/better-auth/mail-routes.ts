@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { canonicalEmail } from '../../core/emails.js'
 import { AuthError } from '../../core/errors.js'
 import type { LinkTarget } from '../../core/verifications.js'
+import { readVisit } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { FlatFailure } from '../../http/flat-errors.js'
 import { anybody, failures, redirects, ref, signedIn, worded } from '../../http/openapi.js'
@@ -71,7 +72,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
       const { email, redirectTo } = request.body
       demandEmail(email)
       if (redirectTo && !origins.safeRedirect(redirectTo)) throw refusal('redirect_untrusted')
-      await core.verifications.requestPasswordReset(email, targetOf(redirectTo))
+      await core.verifications.requestPasswordReset(email, targetOf(redirectTo), readVisit(request))
       return {
         status: true as const,
         message: 'If this email exists in our system, check your email for the reset link',
@@ -120,7 +121,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
     async request => {
       const { newPassword, token = request.query.token } = request.body
       if (!token) throw new AuthError('link_invalid')
-      await core.verifications.resetPassword(token, newPassword)
+      await core.verifications.resetPassword(token, newPassword, readVisit(request))
       return done
     },
   )
@@ -157,7 +158,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
       const identity = await credentials.find(request, { slide: false })
       if (identity && identity.account.email !== canonicalEmail(email)) throw refusal('email_mismatch')
       if (identity?.account.emailVerified) throw refusal('email_verified')
-      await core.verifications.requestEmailVerification(email, targetOf(callbackURL))
+      await core.verifications.requestEmailVerification(email, targetOf(callbackURL), readVisit(request))
       return done
     },
   )
@@ -178,7 +179,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
       const { token, callbackURL } = request.query
       demandSafeCallback(callbackURL, floor)
       try {
-        const { account, isNew } = await core.verifications.redeemEmailLink(token)
+        const { account, isNew } = await core.verifications.redeemEmailLink(token, readVisit(request))
         return callbackURL ? leadTo(reply, callbackURL, {}) : { ...done, user: isNew ? toUser(account) : null }
       } catch (error) {
         const isBad = error instanceof AuthError && error.code === 'link_invalid'

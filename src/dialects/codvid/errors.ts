@@ -33,6 +33,7 @@ const words = {
   cursor_invalid: { status: 400, message: 'Invalid cursor', bare: true },
   account_absent: { status: 404, message: 'User not found', bare: true },
   hashing_busy: { status: 503, message: 'service is busy, please try again.' },
+  too_many_tries: { status: 429, message: 'too many attempts, please try again later.' },
   email_unchanged: { status: 400, message: 'email is the same.' },
   email_unverified: { status: 400, message: 'Email is not verified.' },
   link_invalid: { status: 400, message: 'link is invalid or expired.' },

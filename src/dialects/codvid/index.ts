@@ -1,6 +1,5 @@
 /** The envelope door under /codvid-ai: 30-day tokens, and nothing without one but what is declared public. */
 import { Type } from 'typebox'
-import { readDevice } from '../../http/credentials.js'
 import type { Dialect, Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { Rejection } from '../../http/rejection.js'
@@ -36,7 +35,7 @@ export const codvid = (settings: CodvidSettings): Dialect => ({
   },
 })
 
-function entryRoutes(door: Door, { core }: Floor): void {
+function entryRoutes(door: Door, { core, credentials }: Floor): void {
   const entry = {
     config: { public: true, opensSession: true, checksPassword: true },
     schema: {
@@ -58,8 +57,8 @@ function entryRoutes(door: Door, { core }: Floor): void {
       },
     },
     async (request, reply) => {
-      const credentials = openEnvelope(request.body)
-      const pass = await core.accounts.register(credentials, { device: readDevice(request), term: 'long' })
+      const person = openEnvelope(request.body)
+      const pass = await core.accounts.register(person, { visit: credentials.readEntry(request), term: 'long' })
       return reply.code(201).send({ result: true, token: pass.access.token })
     },
   )
@@ -76,8 +75,8 @@ function entryRoutes(door: Door, { core }: Floor): void {
       },
     },
     async (request, reply) => {
-      const credentials = openEnvelope(request.body)
-      const pass = await core.accounts.login(credentials, { device: readDevice(request), term: 'long' })
+      const person = openEnvelope(request.body)
+      const pass = await core.accounts.login(person, { visit: credentials.readEntry(request), term: 'long' })
       return reply.code(201).send({ result: true, token: pass.access.token })
     },
   )

@@ -37,6 +37,7 @@ const words = {
   cursor_invalid: badRequest,
   account_absent: notHere,
   hashing_busy: busy,
+  too_many_tries: { status: 429, error: 'temporarily_unavailable', sentence: 'Too many attempts.' },
   email_unchanged: badRequest,
   email_unverified: badRequest,
   link_invalid: badRequest,

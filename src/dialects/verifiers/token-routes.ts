@@ -1,5 +1,6 @@
 /** What a token stands for, and its end: RFC 7662 and RFC 7009, for services with a secret of their own. */
 import { identifyClient } from '../../http/client-auth.js'
+import { readVisit } from '../../http/credentials.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { asClient, failures, ref } from '../../http/openapi.js'
 import { InvalidRequest, missing } from '../../http/problem.js'
@@ -44,7 +45,7 @@ export function tokenRoutes(door: Door, { core }: Floor, settings: VerifierSetti
     },
     async request => {
       identifyClient(request, settings.clients)
-      await core.sessions.revoke(demandToken(request.body))
+      await core.sessions.revoke(demandToken(request.body), readVisit(request))
       return {}
     },
   )

@@ -33,7 +33,7 @@ t.test('a full hashing lane', async t => {
   const knock = createKnock(await startSibling(t, service, { BCRYPT_COST: '13' }))
   const busy = spoken('temporarily_unavailable', 'Service is busy, try again shortly')
   // More work than two seconds of every lane, however fast they are.
-  const attempts = Array.from({ length: 40 * service.config.hashingLanes }, (_, count) =>
+  const attempts = Array.from({ length: 40 * service.config.hashingConcurrency }, (_, count) =>
     count % 2 === 0
       ? knock('POST', '/auth/login', { form: { username: 'nobody@example.com', password } })
       : knock('POST', '/auth/register', { json: newPerson() }),
