@@ -1,13 +1,17 @@
 #!/usr/bin/env node
-/** `gatehouse users import` and `gatehouse users export`: the operator's commands, on the service's own configuration and database. */
+/** `gatehouse users import`, `gatehouse users export` and `gatehouse audit verify`: the operator's commands, on the service's own configuration and database. */
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readFile, realpath, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
+import { verifyChain } from './audit/verify.js'
 import { type Config, ConfigError, loadConfig } from './config.js'
+import { createEvents } from './core/events.js'
 import { createHashCheck } from './core/passwords.js'
+import { systemSources } from './core/sources.js'
 import { type Database, isUnavailable, openDatabase, safeErrorFields } from './store/database.js'
+import { createEventStore } from './store/events.js'
 import { createImportStore } from './store/imports.js'
 import { migrateDatabase, pendingMigrations } from './store/migrate.js'
 import { exportUsers } from './users/export.js'
@@ -16,13 +20,14 @@ import { type Counts, importUsers, type Refused } from './users/import.js'
 import { createProgress } from './users/progress.js'
 import { type Format, formats } from './users/read.js'
 
-const exitCodes = { done: 0, someRefused: 1, unusable: 2, stopped: 3 } as const
+const exitCodes = { done: 0, someRefused: 1, broken: 1, unusable: 2, stopped: 3 } as const
 
 const help = `Usage:
   gatehouse users import FILE [--format ndjson|csv] [--dry-run] [--report FILE] [--firebase-config FILE]
   gatehouse users export [--format ndjson|csv] [--with-hashes] > FILE
+  gatehouse audit verify [--head SEQ:HASH]
 
-Both use the service's configuration: the environment and .env, and so DATABASE_URL or DATA_DIR.
+All use the service's configuration: the environment and .env, and so DATABASE_URL or DATA_DIR.
 The embedded database belongs to one process: stop the service first. Postgres may be in use.
 
 import  takes the accounts of FILE that are not there yet, and changes none that is. Interrupted, it is run again.
@@ -35,7 +40,10 @@ export  writes every account, in the form that import takes.
   --format           ndjson (which it is unless told) or csv
   --with-hashes      the password hashes too: whoever has the file can try passwords on them
 
-Ends with 0: all is there; 1: lines were refused; 2: options, configuration or file cannot be used; 3: stopped before the end.
+verify  goes along the chain of events, and says whether any was changed, deleted or put in.
+  --head             an end of the chain that was kept elsewhere, from a log line "audit_head": it must be part of it
+
+Ends with 0: all is well; 1: lines were refused, or the chain is broken; 2: options, configuration or file cannot be used; 3: stopped before the end.
 docs/importing-users.md has the columns and the hashes.
 `
 
@@ -52,12 +60,16 @@ async function main(given: string[]): Promise<number> {
     return exitCodes.done
   }
   if (subject === 'users' && verb === 'import' && file !== undefined && rest.length === 0) {
-    refuseOptions(values, ['with-hashes'], 'import')
+    refuseOptions(values, ['with-hashes', 'head'], 'import')
     return importFile(file, values)
   }
   if (subject === 'users' && verb === 'export' && file === undefined) {
-    refuseOptions(values, ['dry-run', 'report', 'firebase-config'], 'export')
+    refuseOptions(values, ['dry-run', 'report', 'firebase-config', 'head'], 'export')
     return exportAll(values)
+  }
+  if (subject === 'audit' && verb === 'verify' && file === undefined) {
+    refuseOptions(values, ['format', 'dry-run', 'report', 'firebase-config', 'with-hashes'], 'verify')
+    return verifyEvents(values)
   }
   throw new Unusable(`There is no such command.\n\n${help}`)
 }
@@ -75,6 +87,7 @@ function parse(args: string[]) {
         report: { type: 'string' },
         'firebase-config': { type: 'string' },
         'with-hashes': { type: 'boolean' },
+        head: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -129,6 +142,7 @@ async function importFile(file: string, options: Options): Promise<number> {
         process.stdout.write(`${summary(last, dryRun)}\n`)
         if (report && refused > 0) process.stdout.write(`The refused lines are in ${options.report}.\n`)
       }
+      if (!dryRun) await recordAct(config, database, 'users_imported', last)
       if (interruption.signal.aborted) {
         process.stderr.write('Interrupted. The same command, given again, goes on from there.\n')
         return exitCodes.stopped
@@ -183,14 +197,59 @@ function onInterruption(): { signal: AbortSignal } {
 async function exportAll(options: Options): Promise<number> {
   const format = toFormat(options.format ?? 'ndjson')
   const withHashes = options['with-hashes'] ?? false
-  return withDatabase(loadConfig(), { mayMigrate: false }, async database => {
+  const config = loadConfig()
+  return withDatabase(config, { mayMigrate: false }, async database => {
+    await recordAct(config, database, 'users_exported', { with_hashes: withHashes })
     const lines = exportUsers({ store: createImportStore(database.db), format, withHashes })
     await pipeline(Readable.from(lines), process.stdout, { end: false })
     return exitCodes.done
   })
 }
 
-// ---------------------------------------------------------------------------------------------------------- Both
+// ---------------------------------------------------------------------------------------------------------- Events
+
+async function verifyEvents({ head }: Options): Promise<number> {
+  const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(head ?? '') ?? []
+  if (head !== undefined && hash === undefined) throw new Unusable('--head must be a number, a colon and 64 digits.')
+  const noted = seq === undefined || hash === undefined ? undefined : { seq: Number(seq), hash }
+  return withDatabase(loadConfig(), { mayMigrate: false }, async database => {
+    const verdict = await verifyChain(createEventStore(database.db), noted)
+    if (!verdict.holds) {
+      process.stdout.write(`The chain of events is broken at ${verdict.seq}: ${verdict.fault}.\n`)
+      return exitCodes.broken
+    }
+    const since = verdict.first ? `, the first of ${verdict.first.at.toISOString()}` : ''
+    process.stdout.write(`${verdict.count} events${since}: the chain holds.\n`)
+    process.stdout.write(`It ends at ${verdict.head.seq}:${verdict.head.hash}\n`)
+    return exitCodes.done
+  })
+}
+
+/** What an operator does is an event like any other. */
+async function recordAct(
+  config: Config,
+  database: Database,
+  kind: 'users_imported' | 'users_exported',
+  detail: Record<string, number | boolean>,
+): Promise<void> {
+  let failure: unknown
+  const events = createEvents({
+    store: createEventStore(database.db),
+    sources: systemSources,
+    secrets: config.cookieSecrets,
+    retention: config.auditRetention,
+    onEvent: () => {},
+    onFailure: error => {
+      failure = error
+    },
+    isUnavailable,
+  })
+  events.record({ kind, visit: { door: 'cli', requestId: '-', userAgent: null, ipAddress: null }, detail })
+  await events.close()
+  if (failure !== undefined) throw failure
+}
+
+// ---------------------------------------------------------------------------------------------------------- All
 
 function toFormat(given: string | undefined): Format {
   const name = given === 'jsonl' ? 'ndjson' : given

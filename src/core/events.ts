@@ -2,7 +2,7 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventStore, StoredEvent } from '../store/events.js'
-import { AuthError } from './errors.js'
+import type { Account } from '../store/rows.js'
 import type { Sources } from './sources.js'
 import type { Visit } from './visit.js'
 
@@ -66,9 +66,6 @@ export type EventRecord = {
   request: string
   detail?: Record<string, string | number | boolean>
 }
-
-/** One of a person's own events, and its place in the chain. */
-export type OwnEvent = EventRecord & { seq: number }
 
 export type Events = ReturnType<typeof createEvents>
 
@@ -159,12 +156,10 @@ export function createEvents(world: EventsWorld) {
     /** Notes that this has happened: in the log at once, in the database a moment later, together with what else happens. */
     record: (event: AuthEvent): void => add(toRecord(event)),
 
-    /** The account's own events, the newest first. `before`: the place of the last one of the page before. Throws cursor_invalid. */
-    async listOwn(accountId: string, limit: number, before?: number): Promise<OwnEvent[]> {
-      if (before !== undefined && !Number.isSafeInteger(before)) throw new AuthError('cursor_invalid')
-      // What the caller has just done is part of it.
+    /** The caller's last events, the newest first; what they have just done is among them. */
+    async listOwn({ account }: { account: Account }, limit: number): Promise<EventRecord[]> {
       await Promise.race([writing, sleep(retryAfterMs, undefined, { ref: false })])
-      return (await store.listOf(accountId, limit, before)).map(toOwn)
+      return (await store.listOf(account.id, limit)).map(readRecord)
     },
 
     /** Where the chain ends: to be kept elsewhere, so that a chain that was written anew from the beginning shows. */
@@ -194,4 +189,4 @@ export function createEvents(world: EventsWorld) {
 /** For what no request brought about. */
 export const ourselves: Visit = { door: 'service', requestId: '-', userAgent: null, ipAddress: null }
 
-export const toOwn = ({ seq, record }: StoredEvent): OwnEvent => ({ ...(JSON.parse(record) as EventRecord), seq })
+export const readRecord = ({ record }: StoredEvent): EventRecord => JSON.parse(record) as EventRecord

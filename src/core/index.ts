@@ -111,8 +111,9 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
   const longTtl = Math.min(settings.longTtl, maxAge)
   const { cache, revocations, changes } = await openMemory(settings, world)
 
+  const eventStore = createEventStore(database.db)
   const events = createEvents({
-    store: createEventStore(database.db),
+    store: eventStore,
     sources,
     secrets: settings.linkSecrets,
     retention: settings.auditRetention,
@@ -187,6 +188,7 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
       sessions: sessionStore,
       interactions,
       verifications: verificationStore,
+      events: eventStore,
     }),
     revocations,
     verifications,

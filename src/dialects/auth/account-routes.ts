@@ -4,6 +4,7 @@ import type { Door, Floor } from '../../http/dialect.js'
 import { failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
 import { Failure, PasswordChangeFailure, wrongType } from './errors.js'
+import { AccountEventList, EventQuery, toAccountEvent } from './event-wire.js'
 import { Export, toExport } from './export-wire.js'
 import {
   Deletion,
@@ -136,6 +137,23 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
     async (request, reply) => {
       await core.sessions.endOthers(await credentials.identify(request))
       return reply.code(204).send(null)
+    },
+  )
+
+  door.get(
+    '/me/events',
+    {
+      schema: {
+        operationId: 'listEvents',
+        summary: 'What happened to the account of the caller: sign-ins, failed ones too, and changes',
+        security: signedIn,
+        querystring: EventQuery,
+        response: { 200: ref(AccountEventList), ...failures(Failure, 422) },
+      },
+    },
+    async request => {
+      const identity = await credentials.identify(request)
+      return (await core.events.listOwn(identity, request.query.limit ?? 50)).map(toAccountEvent)
     },
   )
 

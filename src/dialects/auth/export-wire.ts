@@ -1,6 +1,8 @@
 /** A person's data as they take it along: every column we keep of them, under names like those of the other routes. */
 import { type Static, Type } from 'typebox'
 import type { PersonalData } from '../../core/person.js'
+import { ref } from '../../http/openapi.js'
+import { AccountEvent, toAccountEvent } from './event-wire.js'
 
 const Nullable = (options: object = {}) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 const AnyObject = Type.Unsafe<object | null>({ type: ['object', 'null'], additionalProperties: true })
@@ -68,6 +70,7 @@ export const Export = Type.Object(
         expires_at: Moment,
       }),
     ),
+    events: Type.Array(ref(AccountEvent)),
   },
   {
     $id: 'Export',
@@ -102,6 +105,7 @@ export const Export = Type.Object(
         ],
         interactions: [],
         links: [],
+        events: [],
       },
     ],
   },
@@ -116,6 +120,7 @@ export const toExport = ({
   sessions,
   interactions,
   links,
+  events,
 }: PersonalData): Static<typeof Export> => ({
   exported_at: iso(exportedAt),
   account: {
@@ -163,4 +168,5 @@ export const toExport = ({
     created_at: iso(link.createdAt),
     expires_at: iso(link.expiresAt),
   })),
+  events: events.map(toAccountEvent),
 })

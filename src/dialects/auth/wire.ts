@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import type { Account, Pass, Session } from '../../core/index.js'
 import { deviceName } from '../../http/device-name.js'
 import { ref } from '../../http/openapi.js'
+import { AccountEvent, AccountEventList } from './event-wire.js'
 import { Export } from './export-wire.js'
 
 const PersonalInfo = Type.Unsafe<Record<string, unknown> | null>({
@@ -220,6 +221,8 @@ export const components = [
   Tokens,
   SessionInfo,
   SessionList,
+  AccountEvent,
+  AccountEventList,
   Registration,
   PasswordGrant,
   RefreshGrant,
