@@ -8,6 +8,7 @@ import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
 import { BadKey } from './core/keys.js'
 import { longestAccessToken, tokenLimit } from './core/tokens.js'
+import { defaultLimits, limitClasses, toLimits } from './http/limit-classes.js'
 import { createOriginCheck } from './http/origin.js'
 import { gatherSecrets, missingSecrets, type Secrets, secretFaults } from './secrets.js'
 
@@ -51,6 +52,7 @@ const Environment = Type.Object({
   COOKIE_SECURE: Type.Optional(Type.Enum(['true', 'false'])),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   RATE_LIMIT: Switch('on'),
+  RATE_LIMITS: Type.String({ default: '' }),
   DOCS: Switch('on'),
   CODVID_GET_UUID: Type.Optional(Type.Enum(['on', 'off', 'true', 'false'])),
   ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
@@ -151,6 +153,7 @@ function toConfig(env: Environment, secrets: Secrets) {
     cookieSecure: env.COOKIE_SECURE === undefined ? undefined : env.COOKIE_SECURE === 'true',
     logLevel: env.LOG_LEVEL,
     rateLimit: isOn(env.RATE_LIMIT),
+    limits: toLimits(env.RATE_LIMITS) ?? defaultLimits,
     docs: isOn(env.DOCS),
     /** Whether access tokens tell the background profile. */
     profileClaims: env.ACCESS_TOKEN_CLAIMS === 'profile',
@@ -221,6 +224,8 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
   if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
+  if (toLimits(given.RATE_LIMITS ?? '') === undefined)
+    faults.push(`RATE_LIMITS must list limits such as password=60/m or register=100/h, of ${limitClasses.join(', ')}`)
   if (given.SMTP_URL !== undefined && !(/^smtps?:\/\/\S+$/.test(given.SMTP_URL) && URL.canParse(given.SMTP_URL)))
     faults.push('SMTP_URL must be an address such as smtps://user:password@mail.example.com')
   if (given.MAIL_FROM !== undefined && !/^([^<>\r\n"]* )?<?[^<>@\s]+@[^<>@\s]+>?$/.test(given.MAIL_FROM))

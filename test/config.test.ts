@@ -7,6 +7,7 @@ import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type Config, ConfigError, loadConfig } from '../src/config.js'
 import { asymmetricKey, secretKey } from '../src/core/keys.js'
+import { defaultLimits } from '../src/http/limit-classes.js'
 import { createOriginCheck } from '../src/http/origin.js'
 
 const access = 'zK3vQ8wLr1Yt6Np4Xb9Hs2Dm7Gf5Jc0AeUiOoTqRyWx'
@@ -94,6 +95,7 @@ t.test('defaults', async t => {
     cookieSecure: undefined,
     logLevel: 'info',
     rateLimit: true,
+    limits: defaultLimits,
     docs: true,
     profileClaims: false,
     serviceClients: new Map(),
@@ -140,6 +142,7 @@ t.test('every variable', async t => {
       COOKIE_SECURE: 'true',
       LOG_LEVEL: 'warn',
       RATE_LIMIT: 'off',
+      RATE_LIMITS: 'password=60/m, other=5/s ,mail=7/d,register=100/h,session=9999999/m,',
       DOCS: 'off',
       CODVID_GET_UUID: 'on',
       CODVID_UNIFORM_ERRORS: 'true',
@@ -201,6 +204,13 @@ t.test('every variable', async t => {
       cookieSecure: true,
       logLevel: 'warn',
       rateLimit: false,
+      limits: {
+        password: { max: 60, seconds: 60 },
+        register: { max: 100, seconds: 3600 },
+        mail: { max: 7, seconds: 86_400 },
+        session: { max: 9_999_999, seconds: 60 },
+        other: { max: 5, seconds: 1 },
+      },
       docs: false,
       profileClaims: true,
       serviceClients: new Map([
@@ -307,6 +317,20 @@ t.test('addresses', async t => {
     'the issuer, where none is named',
   )
   t.equal(load({ PUBLIC_URL: 'http://localhost:3000', JWT_ISSUER: 'acme' }).issuer, 'acme')
+})
+
+t.test('request limits', async t => {
+  t.strictSame(load().limits, {
+    password: { max: 30, seconds: 60 },
+    register: { max: 20, seconds: 3600 },
+    mail: { max: 10, seconds: 3600 },
+    session: { max: 6000, seconds: 60 },
+    other: { max: 1200, seconds: 60 },
+  })
+  t.strictSame(load({ RATE_LIMITS: 'mail=3/h' }).limits, { ...defaultLimits, mail: { max: 3, seconds: 3600 } })
+  refused(t, 'RATE_LIMITS', '60/m', 'password', 'password=61', 'password=61/w', 'password=0/m', 'password=-1/m')
+  refused(t, 'RATE_LIMITS', 'passwords=60/m', 'password=60/m;mail=3/h', 'mail=3/h,mail=4/h', 'constructor=1/m')
+  refused(t, 'RATE_LIMITS', 'Password=60/m', 'password = 60/m', 'password=60/1m', 'password=99999999/m', 'off')
 })
 
 t.test('lists', async t => {

@@ -18,7 +18,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/request-password-reset',
     {
-      config: { checksPassword: true },
+      config: { limitClass: 'mail' },
       schema: {
         ...asked,
         operationId: 'requestPasswordReset',
@@ -62,7 +62,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/request-email-verification',
     {
-      config: { checksPassword: true },
+      config: { limitClass: 'mail' },
       schema: {
         ...asked,
         operationId: 'requestEmailVerification',
@@ -93,7 +93,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/change-email',
     {
-      config: { checksPassword: true },
+      config: { checksPassword: true, limitClass: 'mail' },
       schema: {
         operationId: 'changeEmail',
         summary: 'Mail a link to a new address, which the account has once the link is used',

@@ -50,6 +50,7 @@ function entryRoutes(door: Door, { core }: Floor): void {
     '/auth/signup',
     {
       ...entry,
+      config: { ...entry.config, limitClass: 'register' },
       schema: {
         ...entry.schema,
         operationId: 'codvidSignup',
