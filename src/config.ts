@@ -53,6 +53,7 @@ const Environment = Type.Object({
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   RATE_LIMIT: Switch('on'),
   RATE_LIMITS: Type.String({ default: '' }),
+  REDIS_URL: Optional(),
   DOCS: Switch('on'),
   CODVID_GET_UUID: Type.Optional(Type.Enum(['on', 'off', 'true', 'false'])),
   ACCESS_TOKEN_CLAIMS: Type.Optional(Type.Enum(['profile'])),
@@ -154,6 +155,7 @@ function toConfig(env: Environment, secrets: Secrets) {
     logLevel: env.LOG_LEVEL,
     rateLimit: isOn(env.RATE_LIMIT),
     limits: toLimits(env.RATE_LIMITS) ?? defaultLimits,
+    redisUrl: env.REDIS_URL,
     docs: isOn(env.DOCS),
     /** Whether access tokens tell the background profile. */
     profileClaims: env.ACCESS_TOKEN_CLAIMS === 'profile',
@@ -226,6 +228,8 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
   if (toLimits(given.RATE_LIMITS ?? '') === undefined)
     faults.push(`RATE_LIMITS must list limits such as password=60/m or register=100/h, of ${limitClasses.join(', ')}`)
+  if (given.REDIS_URL !== undefined && !isRedis(given.REDIS_URL))
+    faults.push('REDIS_URL must be an address such as redis://:password@redis.example.com:6379/0, or rediss://')
   if (given.SMTP_URL !== undefined && !(/^smtps?:\/\/\S+$/.test(given.SMTP_URL) && URL.canParse(given.SMTP_URL)))
     faults.push('SMTP_URL must be an address such as smtps://user:password@mail.example.com')
   if (given.MAIL_FROM !== undefined && !/^([^<>\r\n"]* )?<?[^<>@\s]+@[^<>@\s]+>?$/.test(given.MAIL_FROM))
@@ -239,6 +243,16 @@ function addressFaults(given: Record<string, string>): string[] {
 
 const isSite = (url: string): boolean =>
   /^https?:\/\/[^/?#@\s]+$/i.test(url) && URL.canParse(url) && isTrustable(new URL(url).origin)
+
+function isRedis(url: string): boolean {
+  try {
+    // Name and password are decoded by whoever connects.
+    decodeURIComponent(url)
+    return /^rediss?:\/\/[^/?#\s]+(\/\d{0,4})?$/.test(url) && new URL(url).hostname !== ''
+  } catch {
+    return false
+  }
+}
 
 const isExactOrigin = (origin: string): boolean =>
   URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*') && isTrustable(origin)

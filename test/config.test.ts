@@ -96,6 +96,7 @@ t.test('defaults', async t => {
     logLevel: 'info',
     rateLimit: true,
     limits: defaultLimits,
+    redisUrl: undefined,
     docs: true,
     profileClaims: false,
     serviceClients: new Map(),
@@ -143,6 +144,7 @@ t.test('every variable', async t => {
       LOG_LEVEL: 'warn',
       RATE_LIMIT: 'off',
       RATE_LIMITS: 'password=60/m, other=5/s ,mail=7/d,register=100/h,session=9999999/m,',
+      REDIS_URL: 'rediss://user:pass%20word@redis.acme.test:6380/2',
       DOCS: 'off',
       CODVID_GET_UUID: 'on',
       CODVID_UNIFORM_ERRORS: 'true',
@@ -211,6 +213,7 @@ t.test('every variable', async t => {
         session: { max: 9_999_999, seconds: 60 },
         other: { max: 5, seconds: 1 },
       },
+      redisUrl: 'rediss://user:pass%20word@redis.acme.test:6380/2',
       docs: false,
       profileClaims: true,
       serviceClients: new Map([
@@ -331,6 +334,22 @@ t.test('request limits', async t => {
   refused(t, 'RATE_LIMITS', '60/m', 'password', 'password=61', 'password=61/w', 'password=0/m', 'password=-1/m')
   refused(t, 'RATE_LIMITS', 'passwords=60/m', 'password=60/m;mail=3/h', 'mail=3/h,mail=4/h', 'constructor=1/m')
   refused(t, 'RATE_LIMITS', 'Password=60/m', 'password = 60/m', 'password=60/1m', 'password=99999999/m', 'off')
+})
+
+t.test('Redis', async t => {
+  for (const url of ['redis://localhost', 'redis://:pass@10.0.0.1:6379', 'rediss://[::1]:6379/0'])
+    t.equal(load({ REDIS_URL: url }).redisUrl, url)
+  refused(t, 'REDIS_URL', 'localhost:6379', 'http://localhost', 'redis://', 'redis://:6379', 'redis://a b')
+  refused(
+    t,
+    'REDIS_URL',
+    'redis://a/db',
+    'redis://a:99999',
+    'redis://a?password=x',
+    'redis://a#0',
+    'redis:///tmp/a',
+    'redis://:%ff@a',
+  )
 })
 
 t.test('lists', async t => {

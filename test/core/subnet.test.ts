@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { subnetOf } from '../../src/core/subnet.js'
 
-t.test('L-04 R-19 one text for each network', async t => {
+t.test('L-04 one text for each network (R-19)', async t => {
   const networks: Record<string, string[]> = {
     '1.2.3.4': [
       '1.2.3.4',

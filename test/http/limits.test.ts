@@ -1,12 +1,14 @@
 /** How many requests an address may make: what is counted together, what is said about it, and that nothing is done before. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import t from 'tap'
-import { defaultLimits } from '../../src/http/limit-classes.js'
+import fastify from 'fastify'
+import t, { type Test } from 'tap'
+import { defaultLimits, toLimits } from '../../src/http/limit-classes.js'
+import { limitRequests } from '../../src/http/limits.js'
 import {
   bearer,
   createKnock,
@@ -201,7 +203,7 @@ t.test('a window passes', async t => {
   t.equal((await knock('GET', '/auth/me')).status, 401)
 })
 
-t.test('L-04 R-19 limiter keys are canonical', async t => {
+t.test('L-04 limiter keys are canonical (R-19)', async t => {
   const together = [
     ['203.0.113.1', '::ffff:203.0.113.1', '::ffff:cb00:7101', '::FFFF:203.0.113.1'],
     ['2001:db8:1:2::1', '2001:DB8:1:2::ffff', '2001:db8:1:2:3:4:5:6'],
@@ -276,4 +278,45 @@ t.test('R-33 any number of addresses needs no more memory than many', async t =>
   t.comment(`${empty.toFixed(1)} MB, ${full.toFixed(1)} MB full, ${after.toFixed(1)} MB after 100,000 more addresses`)
   t.ok(after - full < 4, 'flat, where 100,000 more would have taken 30')
   t.ok(full - empty < 25)
+})
+
+/** A service with nothing but limits, and what it logs. */
+async function startLimits(t: Test, redisUrl: string) {
+  const logs: string[] = []
+  const app = fastify({ logger: { level: 'info', stream: { write: line => void logs.push(line) } } })
+  await limitRequests(app, { limits: toLimits('other=1/h') ?? defaultLimits, redisUrl })
+  app.get('/limited', { logLevel: 'silent' }, async () => 'served')
+  t.teardown(() => app.close())
+  return { app, told: () => logs.map(line => JSON.parse(line)), logs }
+}
+
+t.test('requests go on with a Redis that is not there', async t => {
+  const { app, told, logs } = await startLimits(t, 'redis://default:very-secret@127.0.0.1:1/0')
+  for (let count = 0; count < 20; count += 1) {
+    const answer = await app.inject('/limited')
+    t.equal(answer.body, 'served')
+    t.notOk('ratelimit-limit' in answer.headers, 'nothing is promised')
+  }
+  await sleep(1200)
+  t.strictSame(
+    told().map(({ level, event, reason }) => ({ level, event, reason })),
+    [{ level: 40, event: 'redis_away', reason: 'ECONNREFUSED' }],
+    'and it is said once',
+  )
+  t.notMatch(logs.join(''), /very-secret|127\.0\.0\.1/)
+})
+
+t.test('nobody waits for a Redis that accepts and never answers', async t => {
+  const sockets = new Set<Socket>()
+  const silent = createServer(socket => void sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => {
+    silent.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const { app, told } = await startLimits(t, `redis://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+  const started = performance.now()
+  for (let count = 0; count < 20; count += 1) t.equal((await app.inject('/limited')).body, 'served')
+  t.ok(performance.now() - started < 20 * 100)
+  t.match(told(), [{ level: 40, event: 'redis_away', reason: 'timeout' }])
 })
