@@ -59,7 +59,7 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   const metrics = countRequests(app)
   await addBrowserRules(app, config)
   boundHeaders(app)
-  if (config.rateLimit) await limitRequests(app)
+  if (config.rateLimit) await limitRequests(app, config)
   else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
 
   if (!config.guessLimit)

@@ -8,6 +8,7 @@ import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
 import { BadKey } from './core/keys.js'
 import { longestAccessToken, tokenLimit } from './core/tokens.js'
+import { defaultLimits, limitClasses, toLimits } from './http/limit-classes.js'
 import { createOriginCheck } from './http/origin.js'
 import { gatherSecrets, missingSecrets, type Secrets, secretFaults } from './secrets.js'
 
@@ -52,6 +53,8 @@ const Environment = Type.Object({
   COOKIE_SECURE: Type.Optional(Type.Enum(['true', 'false'])),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   RATE_LIMIT: Switch('on'),
+  RATE_LIMITS: Type.String({ default: '' }),
+  REDIS_URL: Optional(),
   GUESS_LIMIT: Switch('on'),
   AUDIT_RETENTION: Duration('365d'),
   DOCS: Switch('on'),
@@ -154,6 +157,8 @@ function toConfig(env: Environment, secrets: Secrets) {
     cookieSecure: env.COOKIE_SECURE === undefined ? undefined : env.COOKIE_SECURE === 'true',
     logLevel: env.LOG_LEVEL,
     rateLimit: isOn(env.RATE_LIMIT),
+    limits: toLimits(env.RATE_LIMITS) ?? defaultLimits,
+    redisUrl: env.REDIS_URL,
     guessLimit: isOn(env.GUESS_LIMIT),
     /** Seconds an event is kept. */
     auditRetention: toSeconds(env.AUDIT_RETENTION),
@@ -227,6 +232,10 @@ function addressFaults(given: Record<string, string>): string[] {
     faults.push('TRUSTED_ORIGINS must list origins such as https://app.example.com, without a path and never just *')
   if (!toList(proxies).every(isNetwork))
     faults.push('TRUST_PROXY must list addresses or networks such as 10.0.0.0/8, or loopback')
+  if (toLimits(given.RATE_LIMITS ?? '') === undefined)
+    faults.push(`RATE_LIMITS must list limits such as password=60/m or register=100/h, of ${limitClasses.join(', ')}`)
+  if (given.REDIS_URL !== undefined && !isRedis(given.REDIS_URL))
+    faults.push('REDIS_URL must be an address such as redis://:password@redis.example.com:6379/0, or rediss://')
   if (given.SMTP_URL !== undefined && !(/^smtps?:\/\/\S+$/.test(given.SMTP_URL) && URL.canParse(given.SMTP_URL)))
     faults.push('SMTP_URL must be an address such as smtps://user:password@mail.example.com')
   if (given.MAIL_FROM !== undefined && !/^([^<>\r\n"]* )?<?[^<>@\s]+@[^<>@\s]+>?$/.test(given.MAIL_FROM))
@@ -240,6 +249,16 @@ function addressFaults(given: Record<string, string>): string[] {
 
 const isSite = (url: string): boolean =>
   /^https?:\/\/[^/?#@\s]+$/i.test(url) && URL.canParse(url) && isTrustable(new URL(url).origin)
+
+function isRedis(url: string): boolean {
+  try {
+    // Name and password are decoded by whoever connects.
+    decodeURIComponent(url)
+    return /^rediss?:\/\/[^/?#\s]+(\/\d{0,4})?$/.test(url) && new URL(url).hostname !== ''
+  } catch {
+    return false
+  }
+}
 
 const isExactOrigin = (origin: string): boolean =>
   URL.canParse(origin) && new URL(origin).origin === origin && !origin.includes('*') && isTrustable(origin)

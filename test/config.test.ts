@@ -7,6 +7,7 @@ import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type Config, ConfigError, loadConfig } from '../src/config.js'
 import { asymmetricKey, secretKey } from '../src/core/keys.js'
+import { defaultLimits } from '../src/http/limit-classes.js'
 import { createOriginCheck } from '../src/http/origin.js'
 
 const access = 'zK3vQ8wLr1Yt6Np4Xb9Hs2Dm7Gf5Jc0AeUiOoTqRyWx'
@@ -94,6 +95,8 @@ t.test('defaults', async t => {
     cookieSecure: undefined,
     logLevel: 'info',
     rateLimit: true,
+    limits: defaultLimits,
+    redisUrl: undefined,
     guessLimit: true,
     auditRetention: 31_536_000,
     docs: true,
@@ -143,6 +146,8 @@ t.test('every variable', async t => {
       COOKIE_SECURE: 'true',
       LOG_LEVEL: 'warn',
       RATE_LIMIT: 'off',
+      RATE_LIMITS: 'password=60/m, other=5/s ,mail=7/d,register=100/h,session=9999999/m,',
+      REDIS_URL: 'rediss://user:pass%20word@redis.acme.test:6380/2',
       GUESS_LIMIT: 'off',
       AUDIT_RETENTION: '30d',
       DOCS: 'off',
@@ -206,6 +211,14 @@ t.test('every variable', async t => {
       cookieSecure: true,
       logLevel: 'warn',
       rateLimit: false,
+      limits: {
+        password: { max: 60, seconds: 60 },
+        register: { max: 100, seconds: 3600 },
+        mail: { max: 7, seconds: 86_400 },
+        session: { max: 9_999_999, seconds: 60 },
+        other: { max: 5, seconds: 1 },
+      },
+      redisUrl: 'rediss://user:pass%20word@redis.acme.test:6380/2',
       guessLimit: false,
       auditRetention: 2_592_000,
       docs: false,
@@ -316,6 +329,36 @@ t.test('addresses', async t => {
     'the issuer, where none is named',
   )
   t.equal(load({ PUBLIC_URL: 'http://localhost:3000', JWT_ISSUER: 'acme' }).issuer, 'acme')
+})
+
+t.test('request limits', async t => {
+  t.strictSame(load().limits, {
+    password: { max: 30, seconds: 60 },
+    register: { max: 20, seconds: 3600 },
+    mail: { max: 10, seconds: 3600 },
+    session: { max: 6000, seconds: 60 },
+    other: { max: 1200, seconds: 60 },
+  })
+  t.strictSame(load({ RATE_LIMITS: 'mail=3/h' }).limits, { ...defaultLimits, mail: { max: 3, seconds: 3600 } })
+  refused(t, 'RATE_LIMITS', '60/m', 'password', 'password=61', 'password=61/w', 'password=0/m', 'password=-1/m')
+  refused(t, 'RATE_LIMITS', 'passwords=60/m', 'password=60/m;mail=3/h', 'mail=3/h,mail=4/h', 'constructor=1/m')
+  refused(t, 'RATE_LIMITS', 'Password=60/m', 'password = 60/m', 'password=60/1m', 'password=99999999/m', 'off')
+})
+
+t.test('Redis', async t => {
+  for (const url of ['redis://localhost', 'redis://:pass@10.0.0.1:6379', 'rediss://[::1]:6379/0'])
+    t.equal(load({ REDIS_URL: url }).redisUrl, url)
+  refused(t, 'REDIS_URL', 'localhost:6379', 'http://localhost', 'redis://', 'redis://:6379', 'redis://a b')
+  refused(
+    t,
+    'REDIS_URL',
+    'redis://a/db',
+    'redis://a:99999',
+    'redis://a?password=x',
+    'redis://a#0',
+    'redis:///tmp/a',
+    'redis://:%ff@a',
+  )
 })
 
 t.test('lists', async t => {

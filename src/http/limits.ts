@@ -1,31 +1,74 @@
-/** How many requests an address may make: few where a password is checked, many elsewhere. */
-import rateLimit, { normalizeIP } from '@fastify/rate-limit'
+/** Counts requests by address and class of route, and refuses what is too many before it costs anything. */
+import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
+import { subnetOf } from '../core/subnet.js'
+import { type LimitClass, type Limits, limitClasses, limitClassOf } from './limit-classes.js'
 import { Rejection } from './rejection.js'
+import { openSharedCounts, type SharedCounts } from './shared-counts.js'
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Hashes or checks a password, which costs much and invites guessing. */
-    checksPassword?: boolean
-  }
+export type LimitSettings = {
+  limits: Limits
+  /** Where replicas count together; each counts in its own memory where there is none. */
+  redisUrl: string | undefined
 }
 
-const perMinute = 60_000
-const passwordTries = 30
-const otherRequests = 1200
+/** Addresses remembered in each class, those not seen for longest going first: some 6 MB when it is full. */
+const mostAddresses = 20_000
 
 /**
- * Counts in memory, by address: all tries at a password together, whatever door they come to, and everything else apart
- * from them, so that a busy page locks nobody out of signing in. Call it before the routes.
+ * Call it after the hooks whose headers belong on every answer, and before the doors: who is calling is asked of the
+ * database, and bodies are read, for requests that may be made at all. Unknown paths count as well; a route whose
+ * `config.rateLimit` is false does not.
  */
-export async function limitRequests(app: FastifyInstance): Promise<void> {
+export async function limitRequests(app: FastifyInstance, { limits, redisUrl }: LimitSettings): Promise<void> {
   await app.register(rateLimit, {
-    timeWindow: perMinute,
-    max: request => (request.routeOptions.config.checksPassword ? passwordTries : otherRequests),
-    keyGenerator: request =>
-      `${request.routeOptions.config.checksPassword ? 'password' : 'other'} ${normalizeIP(request.ip)}`,
+    // A hook of each route would run after those of its door.
+    global: false,
+    // A connection that is gone has no address any more.
+    keyGenerator: request => `${limitClassOf(request)} ${subnetOf(request.ip ?? '')}`,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, context) =>
-      new Rejection('rate_limited', { retryAfter: Math.ceil(context.ttl / 1000) }),
+      new Rejection('rate_limited', { retryAfter: Math.max(1, Math.ceil(context.ttl / 1000)) }),
+    ...(redisUrl === undefined ? {} : inRedis(await shareCounts(app, redisUrl))),
   })
+  const counters = new Map(limitClasses.map(name => [name, createCounter(app, limits, name)]))
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.rateLimit === false) return
+    await counters.get(limitClassOf(request))?.call(app, request, reply)
+  })
+}
+
+/** A counter for each class: what is much asked makes nobody's tries at a password forgotten. */
+const createCounter = (app: FastifyInstance, limits: Limits, name: LimitClass) =>
+  app.rateLimit({ max: limits[name].max, timeWindow: limits[name].seconds * 1000, cache: mostAddresses })
+
+/** While Redis is away nothing is limited, and nothing said about limits. */
+const inRedis = (counts: SharedCounts) => ({
+  store: storeOf(counts),
+  allowList: () => counts.areAway(),
+  skipOnError: true,
+})
+
+/** The form that the plugin wants a store in. */
+const storeOf = (counts: SharedCounts): FastifyRateLimitStoreCtor =>
+  class Store {
+    incr(key: string, callback: (error: Error | null, result?: { current: number; ttl: number }) => void, ms: number) {
+      counts.count(key, ms).then(
+        result => callback(null, result),
+        error => callback(error),
+      )
+    }
+
+    child(): Store {
+      return this
+    }
+  }
+
+async function shareCounts(app: FastifyInstance, redisUrl: string): Promise<SharedCounts> {
+  const counts = await openSharedCounts(redisUrl, {
+    onAway: reason => app.log.warn({ event: 'redis_away', reason }, 'Redis is away: requests are not limited'),
+    onBack: () => app.log.info({ event: 'redis_back' }, 'Redis is back: requests are limited again'),
+  })
+  app.addHook('onClose', async () => counts.close())
+  return counts
 }

@@ -25,6 +25,7 @@ export function accountRoutes(door: Door, { core, credentials, cookies }: Floor)
   door.get(
     '/me',
     {
+      config: { limitClass: 'session' },
       schema: {
         operationId: 'getMe',
         summary: 'The account of the caller',

@@ -19,7 +19,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/request-password-reset',
     {
-      config: { checksPassword: true },
+      config: { limitClass: 'mail' },
       schema: {
         ...asked,
         operationId: 'requestPasswordReset',
@@ -63,7 +63,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/request-email-verification',
     {
-      config: { checksPassword: true },
+      config: { limitClass: 'mail' },
       schema: {
         ...asked,
         operationId: 'requestEmailVerification',
@@ -94,7 +94,7 @@ export function mailRoutes(door: Door, { core, credentials }: Floor): void {
   door.post(
     '/change-email',
     {
-      config: { checksPassword: true },
+      config: { checksPassword: true, limitClass: 'mail' },
       schema: {
         operationId: 'changeEmail',
         summary: 'Mail a link to a new address, which the account has once the link is used',

@@ -13,7 +13,7 @@ export function tokenRoutes(door: Door, { core, credentials, cookies }: Floor): 
   door.post(
     '/register',
     {
-      config: { opensSession: true, checksPassword: true, tokenEndpoint: true },
+      config: { opensSession: true, checksPassword: true, limitClass: 'register', tokenEndpoint: true },
       schema: {
         operationId: 'register',
         summary: 'Make an account and sign in',

@@ -16,7 +16,7 @@ export function entryRoutes(door: Door, floor: Floor): void {
   door.post(
     '/sign-up/email',
     {
-      config: { opensSession: true, checksPassword: true, words: signUpWords },
+      config: { opensSession: true, checksPassword: true, limitClass: 'register', words: signUpWords },
       schema: {
         operationId: 'betterAuthSignUp',
         summary: 'Make an account and sign in',

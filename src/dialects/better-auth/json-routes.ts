@@ -28,7 +28,7 @@ export function jsonRoutes(door: Door, floor: Floor): void {
   door.post(
     '/register',
     {
-      config: { opensSession: true, checksPassword: true },
+      config: { opensSession: true, checksPassword: true, limitClass: 'register' },
       schema: {
         operationId: 'apiRegister',
         summary: 'Make an account, tell its background, and sign in',
@@ -98,6 +98,7 @@ export function jsonRoutes(door: Door, floor: Floor): void {
   door.get(
     '/user',
     {
+      config: { limitClass: 'session' },
       schema: {
         operationId: 'apiUser',
         summary: 'The account of the caller',
@@ -111,7 +112,7 @@ export function jsonRoutes(door: Door, floor: Floor): void {
   door.post(
     '/signup',
     {
-      config: { opensSession: true, checksPassword: true },
+      config: { opensSession: true, checksPassword: true, limitClass: 'register' },
       schema: {
         operationId: 'apiSignup',
         summary: 'Make an account with its background levels, and sign in',

@@ -55,7 +55,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/request-password-reset',
     {
-      config: { checksPassword: true, words: resetWords },
+      config: { limitClass: 'mail', words: resetWords },
       schema: {
         operationId: 'betterAuthRequestPasswordReset',
         summary: 'Mail a link to set a new password, if the address is an account’s',
@@ -129,7 +129,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/send-verification-email',
     {
-      config: { checksPassword: true, words: verificationWords },
+      config: { limitClass: 'mail', words: verificationWords },
       schema: {
         operationId: 'betterAuthSendVerificationEmail',
         summary: 'Mail a link that proves the address, if it is an account’s and not proved yet',
@@ -192,7 +192,7 @@ export function mailRoutes(door: Door, floor: Floor): void {
   door.post(
     '/change-email',
     {
-      config: { checksPassword: true, words: changeWords },
+      config: { limitClass: 'mail', words: changeWords },
       schema: {
         operationId: 'betterAuthChangeEmail',
         summary: 'Mail a link to a new address, which the account has once the link is opened',

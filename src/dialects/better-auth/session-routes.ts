@@ -33,6 +33,7 @@ export function sessionRoutes(
   door.get(
     '/get-session',
     {
+      config: { limitClass: 'session' },
       schema: {
         operationId: 'betterAuthGetSession',
         summary: 'The current session, or null',

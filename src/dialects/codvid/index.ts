@@ -49,6 +49,7 @@ function entryRoutes(door: Door, { core, credentials }: Floor): void {
     '/auth/signup',
     {
       ...entry,
+      config: { ...entry.config, limitClass: 'register' },
       schema: {
         ...entry.schema,
         operationId: 'codvidSignup',

@@ -1,4 +1,4 @@
-/** The OAuth2-shaped door under load: too many tries, a full hashing lane, a database that is away. */
+/** The OAuth2-shaped door under load: a full hashing lane, a database that is away. */
 import t from 'tap'
 import { startApp } from '../../helpers/app.js'
 import { bearer, createKnock, newPerson, password, startSibling } from '../doors.js'
@@ -6,28 +6,6 @@ import { bearer, createKnock, newPerson, password, startSibling } from '../doors
 const service = await startApp(t)
 
 const spoken = (error: string, text: string) => ({ detail: text, error, error_description: text })
-
-t.test('too many requests', async t => {
-  const knock = createKnock(await startSibling(t, service, { RATE_LIMIT: 'on' }))
-  const tryPassword = (url: string) =>
-    url === '/auth/login'
-      ? knock('POST', url, { form: { username: 'nobody@example.com', password: 'x' } })
-      : knock('POST', url, { json: { email: 'nobody@example.com', password: 'x' } })
-  const person = newPerson()
-  const { body } = await knock('POST', '/auth/register', { json: person })
-  const headers = bearer(body.access_token)
-  for (let count = 0; count < 100; count += 1) await knock('GET', '/auth/me', { headers })
-
-  t.equal((await tryPassword('/auth/login')).status, 401, 'a busy page locks nobody out of signing in')
-  for (let count = 2; count < 29; count += 1) await tryPassword('/auth/login')
-  t.equal((await tryPassword('/auth/login')).status, 401, 'the thirtieth try')
-  const refused = await tryPassword('/auth/login')
-  t.equal(refused.status, 429)
-  t.strictSame(refused.body, spoken('temporarily_unavailable', 'Too many requests'))
-  t.match(refused.headers, { 'retry-after': /^[1-9]\d?$/, 'cache-control': 'no-store' })
-  t.equal((await tryPassword('/api/auth/sign-in/email')).status, 429, 'no other door has tries to spare')
-  t.equal((await knock('GET', '/auth/me', { headers })).status, 200, 'who is signed in notices nothing')
-})
 
 t.test('a full hashing lane', async t => {
   const knock = createKnock(await startSibling(t, service, { BCRYPT_COST: '13' }))
