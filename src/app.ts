@@ -1,7 +1,12 @@
 /** The stairwell: builds store, core, HTTP floor and doors, in that order. The only file that knows every floor. */
 import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
-import fastify, { type FastifyHttpOptions, type FastifyInstance, type RawServerDefault } from 'fastify'
+import fastify, {
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyRequest,
+  type RawServerDefault,
+} from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Config } from './config.js'
 import type { EventKind } from './core/events.js'
@@ -13,10 +18,11 @@ import { codvid, codvidComponents } from './dialects/codvid/index.js'
 import { profile, profileComponents } from './dialects/profile/index.js'
 import { discovery, oauth2, type VerifierSettings, verifierComponents } from './dialects/verifiers/index.js'
 import { createCookies } from './http/cookies.js'
-import { createCredentials } from './http/credentials.js'
+import { createCredentials, readVisit } from './http/credentials.js'
 import { type Floor, mountDialect } from './http/dialect.js'
 import { FlatFailure } from './http/flat-errors.js'
 import { KeySet, PublicKey } from './http/key-set.js'
+import type { LimitClass } from './http/limit-classes.js'
 import { limitRequests } from './http/limits.js'
 import { logging } from './http/logging.js'
 import { createOriginCheck } from './http/origin.js'
@@ -53,13 +59,14 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
   const app = fastify(serverOptions(config, world))
   app.decorateRequest('identity', null)
   app.decorateRequest('extended', null)
-  app.decorateRequest('door', '')
   app.decorateRequest('newDevice', null)
   answerProblems(app)
   const metrics = countRequests(app)
   await addBrowserRules(app, config)
   boundHeaders(app)
-  if (config.rateLimit) await limitRequests(app, config)
+  const onLimited = (request: FastifyRequest, limitClass: LimitClass): void =>
+    core.events.record({ kind: 'requests_limited', visit: readVisit(request), detail: { class: limitClass } })
+  if (config.rateLimit) await limitRequests(app, { ...config, onLimited })
   else app.log.warn('RATE_LIMIT is off: nothing limits how often a password can be tried')
 
   if (!config.guessLimit)

@@ -104,7 +104,8 @@ export const DeviceHeader = Type.Object({
 
 /** What the core is told of a request. */
 export function readVisit(request: FastifyRequest): Visit {
-  const { headers, id, ip, door } = request
+  const { headers, id, ip, routeOptions } = request
   const userAgent = headers['user-agent']?.slice(0, longestUserAgent) ?? null
+  const { door = '' } = routeOptions.config
   return { door, requestId: id, userAgent, ipAddress: ip.replace(/^::ffff:(?=\d+\.)/, '') }
 }

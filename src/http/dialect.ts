@@ -21,9 +21,9 @@ import { type Problem, toProblem } from './problem.js'
 import { Rejection } from './rejection.js'
 
 declare module 'fastify' {
-  interface FastifyRequest {
-    /** The name of the dialect that the request is spoken in; empty for what belongs to none. */
-    door: string
+  interface FastifyContextConfig {
+    /** The name of the dialect that the route belongs to. */
+    door?: string
   }
 }
 
@@ -64,8 +64,10 @@ export async function mountDialect(app: FastifyInstance, dialect: Dialect, floor
       acceptBodies(scope, { forms: dialect.takesForms })
       scope.addHook('onRoute', route => documentFailures(route, dialect))
       scope.addHook('onRoute', takeDeviceId)
+      scope.addHook('onRoute', route => {
+        route.config = { ...route.config, door: dialect.name }
+      })
       scope.addHook('onRequest', async request => {
-        request.door = dialect.name
         const loginRoute = dialect.setsCookies && request.routeOptions.config.opensSession === true
         floor.origins.check(request, { hasCredentialCookie: hasCredentialCookie(request), loginRoute })
         await dialect.guard?.(request, floor)

@@ -1,6 +1,6 @@
 /** Counts requests by address and class of route, and refuses what is too many before it costs anything. */
 import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { subnetOf } from '../core/subnet.js'
 import { type LimitClass, type Limits, limitClasses, limitClassOf } from './limit-classes.js'
 import { Rejection } from './rejection.js'
@@ -10,6 +10,8 @@ export type LimitSettings = {
   limits: Limits
   /** Where replicas count together; each counts in its own memory where there is none. */
   redisUrl: string | undefined
+  /** Told of the first request of an address that is too many in its class, and of no other for as long as that class counts. */
+  onLimited(request: FastifyRequest, limitClass: LimitClass): void
 }
 
 /** Addresses remembered in each class, those not seen for longest going first: some 6 MB when it is full. */
@@ -20,13 +22,21 @@ const mostAddresses = 20_000
  * database, and bodies are read, for requests that may be made at all. Unknown paths count as well; a route whose
  * `config.rateLimit` is false does not.
  */
-export async function limitRequests(app: FastifyInstance, { limits, redisUrl }: LimitSettings): Promise<void> {
+export async function limitRequests(
+  app: FastifyInstance,
+  { limits, redisUrl, onLimited }: LimitSettings,
+): Promise<void> {
+  const isFirst = createFirsts()
   await app.register(rateLimit, {
     // A hook of each route would run after those of its door.
     global: false,
     // A connection that is gone has no address any more.
     keyGenerator: request => `${limitClassOf(request)} ${subnetOf(request.ip ?? '')}`,
     enableDraftSpec: true,
+    onExceeded: (request, key) => {
+      const limitClass = limitClassOf(request)
+      if (isFirst(key, limits[limitClass].seconds)) onLimited(request, limitClass)
+    },
     errorResponseBuilder: (_request, context) =>
       new Rejection('rate_limited', { retryAfter: Math.max(1, Math.ceil(context.ttl / 1000)) }),
     ...(redisUrl === undefined ? {} : inRedis(await shareCounts(app, redisUrl))),
@@ -36,6 +46,20 @@ export async function limitRequests(app: FastifyInstance, { limits, redisUrl }: 
     if (request.routeOptions.config.rateLimit === false) return
     await counters.get(limitClassOf(request))?.call(app, request, reply)
   })
+}
+
+/** Tells of a key whether it comes for the first time in so many seconds. */
+function createFirsts(): (key: string, seconds: number) => boolean {
+  const until = new Map<string, number>()
+  return (key, seconds) => {
+    const now = Date.now()
+    if (now < (until.get(key) ?? 0)) return false
+    const [eldest] = until.keys()
+    if (eldest !== undefined && until.size >= mostAddresses) until.delete(eldest)
+    until.delete(key)
+    until.set(key, now + seconds * 1000)
+    return true
+  }
 }
 
 /** A counter for each class: what is much asked makes nobody's tries at a password forgotten. */

@@ -15,6 +15,7 @@ import {
   newPerson,
   registers,
   rowsOf,
+  startSibling,
 } from './doors.js'
 
 const mail = { SMTP_URL: 'smtp://127.0.0.1:9', MAIL_FROM: 'no-reply@acme.test' }
@@ -241,4 +242,21 @@ t.test('a person reads their own events, and nobody else’s', async t => {
   t.equal((await knock('GET', '/auth/me/events')).status, 401)
   const exported = await knock('GET', '/auth/me/export', { headers: ada.headers })
   t.strictSame(exported.body.events, body, 'the same, and all of them, in the export')
+})
+
+t.test('A-08 requests that are too many are recorded once, not each', async t => {
+  const limits = { RATE_LIMIT: 'on', RATE_LIMITS: 'password=3/m' }
+  const strict = createKnock(await startSibling(t, service, limits))
+  const { headers } = await register()
+  for (let count = 0; count < 10; count += 1)
+    for (const from of ['198.51.100.1', '198.51.100.2'])
+      await strict('POST', '/auth/login', { json: newPerson(), from })
+  // Answers once that process has written what it recorded.
+  await strict('GET', '/auth/me/events', { headers })
+  const limited = (await records()).filter(({ kind }) => kind === 'requests_limited')
+  t.match(limited, [
+    { door: 'auth', ip: '198.51.100.1', detail: { class: 'password' } },
+    { door: 'auth', ip: '198.51.100.2', detail: { class: 'password' } },
+  ])
+  t.equal(limited.length, 2)
 })

@@ -4,7 +4,9 @@ import type { Test } from 'tap'
 import { buildApp, type Service } from '../../src/app.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { type Database, openDatabase } from '../../src/store/database.js'
+import { createEventStore } from '../../src/store/events.js'
 import { migrateDatabase } from '../../src/store/migrate.js'
+import { watchForCanaries } from './canaries.js'
 
 export type TestService = Service & { config: Config; database: Database; logs: string[]; url: string | undefined }
 
@@ -42,12 +44,28 @@ export async function startApp(t: Test, overrides: Record<string, string> = {}):
     logStream: { write: line => void logs.push(line) },
   })
   await migrateDatabase(config.databaseUrl === undefined ? { database } : { url: config.databaseUrl })
+  const canaries = watchForCanaries(service.app, secretsOf(config))
   t.teardown(async () => {
     await service.app.close()
+    const leaks = [...canaries.told, ...canaries.findIn([...logs, ...(await recordsIn(database))])]
+    if (leaks.length > 0) throw new Error(`secrets have leaked: ${leaks.slice(0, 5).join('; ')}`)
     await database.close()
     await scratch?.drop()
   })
   return { ...service, config, database, logs, url: scratch?.url }
+}
+
+const secretsOf = ({ accessKeys, refreshKeys, passwordPepper }: Config): string[] =>
+  [accessKeys.current, ...accessKeys.others, refreshKeys.current, ...refreshKeys.others]
+    .flatMap(({ signing }) => signing ?? [])
+    .concat(passwordPepper ?? [])
+
+/** Every event there is; none where a test has taken the database away. */
+const recordsIn = async (database: Database): Promise<string[]> => {
+  const events = await createEventStore(database.db)
+    .page(0, 100_000)
+    .catch(() => [])
+  return events.map(({ record }) => record)
 }
 
 /**

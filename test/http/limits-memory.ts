@@ -8,7 +8,7 @@ import { defaultLimits } from '../../src/http/limit-classes.js'
 import { limitRequests } from '../../src/http/limits.js'
 
 const app = fastify({ trustProxy: ['10.0.0.0/8'] })
-await limitRequests(app, { limits: defaultLimits, redisUrl: undefined })
+await limitRequests(app, { limits: defaultLimits, redisUrl: undefined, onLimited: () => {} })
 app.get('/', async () => '')
 app.post('/', { config: { checksPassword: true } }, async () => '')
 

@@ -284,7 +284,7 @@ t.test('R-33 any number of addresses needs no more memory than many', async t =>
 async function startLimits(t: Test, redisUrl: string) {
   const logs: string[] = []
   const app = fastify({ logger: { level: 'info', stream: { write: line => void logs.push(line) } } })
-  await limitRequests(app, { limits: toLimits('other=1/h') ?? defaultLimits, redisUrl })
+  await limitRequests(app, { limits: toLimits('other=1/h') ?? defaultLimits, redisUrl, onLimited: () => {} })
   app.get('/limited', { logLevel: 'silent' }, async () => 'served')
   t.teardown(() => app.close())
   return { app, told: () => logs.map(line => JSON.parse(line)), logs }
