@@ -1,5 +1,5 @@
 /** Load: as fast as a number of connections get answers, or at a fixed pace; every answer is looked at. */
-import { Agent, get } from 'node:http'
+import { Agent, request as send } from 'node:http'
 import autocannon, { type Request } from 'autocannon'
 import { coreBusyMicros, usedMicros } from './machine.js'
 import { type Server, sleep } from './server.js'
@@ -114,10 +114,10 @@ function toRequest({ method, path, headers, body, isRight }: Question, faults: F
 
 const connectionsAtMost = 64
 
-/** Asks at a fixed pace, whether or not answers come. A wait for a free connection counts. Throws if an answer is wrong. */
+/** Asks one question after the other at a fixed pace, whether or not answers come. A wait for a free connection counts. Throws if an answer is wrong. */
 export async function pace(
   server: Server,
-  { question, perSecond, seconds }: { question: Question; perSecond: number; seconds: number },
+  { questions, perSecond, seconds }: { questions: readonly Question[]; perSecond: number; seconds: number },
 ): Promise<Latency> {
   const faults = createFaults()
   const latencies: number[] = []
@@ -126,7 +126,10 @@ export async function pace(
   const started = performance.now()
   while (asked.length < perSecond * seconds) {
     const due = Math.min(((performance.now() - started) / 1000) * perSecond, perSecond * seconds)
-    while (asked.length < due) asked.push(ask(server.origin, { question, agent, faults, latencies }))
+    while (asked.length < due) {
+      const question = questions[asked.length % questions.length] as Question
+      asked.push(ask(server.origin, { question, agent, faults, latencies }))
+    }
     await sleep(1)
   }
   await Promise.all(asked)
@@ -138,7 +141,7 @@ export async function pace(
 type Asking = { question: Question; agent: Agent; faults: Faults; latencies: number[] }
 
 function ask(origin: string, { question, agent, faults, latencies }: Asking): Promise<void> {
-  const { path, headers, isRight } = question
+  const { method, path, headers, body: toBody, isRight } = question
   const asked = performance.now()
   return new Promise(resolve => {
     const failed = (error: Error) => {
@@ -146,7 +149,7 @@ function ask(origin: string, { question, agent, faults, latencies }: Asking): Pr
       resolve()
     }
     const signal = AbortSignal.timeout(answerLimitSeconds * 1000)
-    const request = get(origin + path, { agent, headers, signal }, response => {
+    const request = send(origin + path, { method, agent, headers, signal }, response => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', part => {
@@ -161,6 +164,7 @@ function ask(origin: string, { question, agent, faults, latencies }: Asking): Pr
       })
     })
     request.once('error', failed)
+    request.end(toBody?.())
   })
 }
 
