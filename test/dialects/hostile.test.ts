@@ -405,6 +405,14 @@ t.test('CORS names an origin only where it is one of ours, and never *', async t
       t.notOk('access-control-allow-origin' in told.headers, `${origin} at ${method} ${url}`)
     }
   }
+  for (const url of ['/auth/me', '/api/auth/login', '/codvid-ai/ping', '/livez', '/nothing']) {
+    for (const headers of [{}, { origin: evil }, { 'access-control-request-method': 'GET' }] as Headers[]) {
+      const answer = await knock('OPTIONS', url, { headers })
+      t.equal(answer.status, 204, `${url}: what is no preflight is asked for nothing`)
+      t.equal(answer.text, '')
+      t.notOk('access-control-allow-origin' in answer.headers, `and told nothing at ${url}`)
+    }
+  }
   for (const origin of foreign) {
     for (const url of ['/auth/me', '/api/auth/get-session', '/api/user/profile', '/codvid-ai/ping', '/nothing']) {
       const answer = await knock('GET', url, { headers: { ...who, origin } })
