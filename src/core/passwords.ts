@@ -66,9 +66,21 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   const inLane = createLane(concurrency, (maxWaitMs * concurrency) / hashMs)
 
   const compare = async (spelling: string, row: Row | undefined): Promise<boolean> => {
-    if (row && (row.key || fitsBcrypt(spelling))) return bcrypt.compare(toMaterial(spelling, row.key), row.crypt)
+    if (row && (row.key || fitsBcrypt(spelling))) {
+      const matches = await bcrypt.compare(toMaterial(spelling, row.key), row.crypt)
+      await makeUpFor(row.cost)
+      return matches
+    }
     await bcrypt.compare(toMaterial(spelling, scheme.keyFor(spelling)), decoy)
     return false
+  }
+
+  /**
+   * A row of a smaller cost than today's is made up for by decoys of its cost and of each up to today's: their rounds add
+   * up to those of one hash of today's. Whether or not it matches, or a disabled account would tell that it does.
+   */
+  const makeUpFor = async (rowCost: number): Promise<void> => {
+    for (let next = rowCost; next < cost; next += 1) await bcrypt.compare('', ofCost(decoy, next))
   }
 
   /**
@@ -95,8 +107,8 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       }
       return { matches: false, outdated: false }
     }
-    // A row of another cost, or scheme, is that much more, or less, work for the lane.
-    const units = foreign ? 1 + foreign.rounds / 2 ** cost : 2 ** ((row?.cost ?? cost) - cost)
+    // A row of a greater cost, or of another scheme, is that much more work for the lane.
+    const units = foreign ? 1 + foreign.rounds / 2 ** cost : 2 ** Math.max(0, (row?.cost ?? cost) - cost)
     return { units: spellings.length * units, run }
   }
 
@@ -229,6 +241,11 @@ async function makeDecoy(cost: number): Promise<{ decoy: string; hashMs: number 
   const first = await timeHash(cost)
   const second = await timeHash(cost)
   return { decoy: second.hash, hashMs: Math.min(first.ms, second.ms) }
+}
+
+/** A hash that nothing matches stays one at any cost. */
+function ofCost(decoy: string, cost: number): string {
+  return decoy.replace(/^(\$2b\$)\d\d/, `$1${String(cost).padStart(2, '0')}`)
 }
 
 async function timeHash(cost: number): Promise<{ hash: string; ms: number }> {
