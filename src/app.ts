@@ -145,6 +145,8 @@ async function addBrowserRules(app: FastifyInstance, config: Config): Promise<vo
       'ratelimit-remaining',
       'ratelimit-reset',
     ],
+    // An OPTIONS that is no preflight would be answered by the plugin itself, in plain text, at every door.
+    strictPreflight: false,
     maxAge: 600,
   })
 }

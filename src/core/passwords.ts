@@ -78,9 +78,21 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 
   const compare = async (spelling: string, row: Row | undefined): Promise<boolean> => {
-    if (row && (row.key || fitsBcrypt(spelling))) return bcryptMatches(toMaterial(spelling, row.key), row.crypt)
+    if (row && (row.key || fitsBcrypt(spelling))) {
+      const matches = await bcryptMatches(toMaterial(spelling, row.key), row.crypt)
+      await makeUpFor(row.cost)
+      return matches
+    }
     await bcryptMatches(toMaterial(spelling, scheme.keyFor(spelling)), decoy)
     return false
+  }
+
+  /**
+   * A row of a smaller cost than today's is made up for by decoys of its cost and of each up to today's: their rounds add
+   * up to those of one hash of today's. Whether or not it matches, or a disabled account would tell that it does.
+   */
+  const makeUpFor = async (rowCost: number): Promise<void> => {
+    for (let next = rowCost; next < cost; next += 1) await bcryptMatches('', ofCost(decoy, next))
   }
 
   /**
@@ -107,8 +119,8 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       }
       return { matches: false, outdated: false }
     }
-    // A row of another cost, or scheme, is that much more, or less, work for the lane.
-    const units = foreign ? 1 + foreign.rounds / 2 ** cost : 2 ** ((row?.cost ?? cost) - cost)
+    // A row of a greater cost, or of another scheme, is that much more work for the lane.
+    const units = foreign ? 1 + foreign.rounds / 2 ** cost : 2 ** Math.max(0, (row?.cost ?? cost) - cost)
     return { units: spellings.length * units, run }
   }
 
@@ -245,6 +257,11 @@ async function makeDecoy(cost: number, threads: HashingThreads): Promise<{ decoy
   const first = await timed()
   const second = await timed()
   return { decoy: second.hash, hashMs: Math.min(first.ms, second.ms) }
+}
+
+/** A hash that nothing matches stays one at any cost. */
+function ofCost(decoy: string, cost: number): string {
+  return decoy.replace(/^(\$2b\$)\d\d/, `$1${String(cost).padStart(2, '0')}`)
 }
 
 /** One unit of work is one hash of today's cost. `run` is called when its turn has come, or never: hashing_busy. */

@@ -338,6 +338,31 @@ t.test('an account that is not there costs what a wrong password costs', async t
   t.same(await comparedFor(loneSurrogate, await bcrypt.hash(loneSurrogate, 5)), [decoy])
 })
 
+t.test(
+  'a row of a smaller cost is as much work as an account that is not there, whether or not it matches',
+  async t => {
+    const rounds: number[] = []
+    const bcryptCompare = ({ material, crypt }: { material: string; crypt: string }) => {
+      rounds.push(2 ** Number(crypt.slice(4, 6)))
+      return bcrypt.compare(material, crypt)
+    }
+    const passwords = await (await load(t, { bcryptCompare })).createPasswords({ ...cheap, cost: 8 })
+    for (const cost of [4, 5, 7, 8]) {
+      const stored = await bcrypt.hash(phrase, cost)
+      for (const password of [phrase, `${phrase}!`]) {
+        rounds.length = 0
+        const { matches } = await passwords.verify(password, stored)
+        t.equal(matches, password === phrase)
+        t.equal(
+          rounds.reduce((sum, each) => sum + each, 0),
+          2 ** 8,
+          `cost ${cost}: ${rounds}`,
+        )
+      }
+    }
+  },
+)
+
 /** bcrypt with its hands tied: a hash takes 100 ms by the clock, and a compare until the test ends it. */
 async function openLane(t: Test, options: Partial<PasswordOptions>) {
   let clock = 0

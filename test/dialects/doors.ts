@@ -103,7 +103,7 @@ export const claimsOf = (jwt: string): Claims =>
 
 // ---------------------------------------------------------------------------------------------------------- Ways in
 
-export type DoorName = 'auth' | 'better-auth' | 'profile' | 'codvid'
+export type DoorName = 'auth' | 'better-auth' | 'profile' | 'codvid' | 'verifiers'
 
 /** One form of a credential, as a client carries it. */
 export type Carried = { form: string; headers: Headers }
@@ -226,7 +226,8 @@ export const doorOf = (path: string): DoorName | undefined => {
   if (path.startsWith('/auth')) return 'auth'
   if (path.startsWith('/api/auth')) return 'better-auth'
   if (path.startsWith('/api')) return 'profile'
-  return path.startsWith('/codvid-ai') ? 'codvid' : undefined
+  if (path.startsWith('/codvid-ai')) return 'codvid'
+  return /^\/(oauth2|\.well-known)\//.test(path) ? 'verifiers' : undefined
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
@@ -238,6 +239,8 @@ export function isErrorOf(door: DoorName, body: Json): boolean {
   if (door === 'auth') return isDetail(body.detail) && hasOnly(body, 'detail', 'error', 'error_description')
   if (door === 'codvid')
     return (body.result === false && isText(body.message) && hasOnly(body, 'result', 'message')) || isBareError(body)
+  if (door === 'verifiers')
+    return isText(body.error) && isText(body.error_description) && hasOnly(body, 'error', 'error_description')
   const isCoded = body.success === false && /^[A-Z][A-Z_]+$/.test(body.code) && isText(body.message)
   return isCoded && hasOnly(body, 'success', 'code', 'message', 'hint')
 }
@@ -253,6 +256,29 @@ const isDetail = (detail: Json): boolean =>
 /** What no answer and no log line may hold: stacks, SQL, names of what we are built from, hashes. */
 export const internals =
   /node_modules|\bat \S+ \(|\/src\/|FST_|FAST_JWT|SQLSTATE|drizzle|pglite|postgres|\bselect\b.+\bfrom\b|insert into|\$2b\$|\$h1\$/i
+
+export const securityHeaders = {
+  'strict-transport-security': /^max-age=(3[1-9]|[4-9]\d)\d{6,}/,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'content-security-policy': /frame-ancestors 'none'/,
+  'referrer-policy': 'no-referrer',
+  'x-request-id': /^[\w.-]{8,64}$/,
+}
+
+/** A request, and what holds of every answer there is: no fault of ours, nothing told of us, and the door's own words. */
+export async function send(t: Test, knock: Knock, method: string, url: string, sent: Sent = {}): Promise<Answer> {
+  const answer = await knock(method, url, sent)
+  const name = `${method} ${url.slice(0, 80)}: ${answer.status}`
+  if (answer.status >= 500) t.fail(`${name} ${answer.text}`)
+  if (internals.test(answer.text)) t.fail(`${name} tells of what we are made of: ${answer.text}`)
+  t.match(answer.headers, securityHeaders, name)
+  if (!answer.headers.etag) t.match(answer.headers, { 'cache-control': 'no-store', pragma: 'no-cache' }, name)
+  if (answer.text !== '') t.match(answer.headers['content-type'], /json; charset=utf-8$/, name)
+  const door = doorOf(new URL(url, 'http://x').pathname)
+  if (answer.status >= 400 && door) t.ok(isErrorOf(door, answer.body), `${name} ${answer.text}`)
+  return answer
+}
 
 // ---------------------------------------------------------------------------------------------------------- Whole bodies
 

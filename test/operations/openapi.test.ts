@@ -335,6 +335,7 @@ async function requestsTo(path: string, method: string, operation: Operation): P
       ['conditions that do not hold', { ...good, headers: { ...good.headers, ...conditions('"77"') } }],
       ['long conditions', { ...good, headers: { ...good.headers, ...conditions('x'.repeat(300)) } }],
     )
+  if (method === 'get') wrong.push(['a copy already', { ...good, headers: { 'if-none-match': '*' } }])
   if (method !== 'get') {
     wrong.push(['a foreign page', { ...good, headers: { ...good.headers, ...foreign } }])
     for (const type of ['text/plain', 'application/x-www-form-urlencoded'])

@@ -42,7 +42,11 @@ t.test('A-07 what was sent or given in secret is found where it should not be', 
 })
 
 t.test('A-07 at the most talkative level, through every way in and many ways wrong', async t => {
-  const { app, logs } = await startApp(t, { LOG_LEVEL: 'trace', GUESS_LIMIT: 'on', PASSWORD_PEPPER: 'Qw2Er5Ty8Ui1Op4As7Df0Gh3Jk6Lz9Xc2Vb5Nm8' })
+  const { app, logs } = await startApp(t, {
+    LOG_LEVEL: 'trace',
+    GUESS_LIMIT: 'on',
+    PASSWORD_PEPPER: 'Qw2Er5Ty8Ui1Op4As7Df0Gh3Jk6Lz9Xc2Vb5Nm8',
+  })
   const knock = createKnock(app)
   for (const { url, ask } of entrances) {
     const person = newPerson()

@@ -3,7 +3,7 @@ import type { PublicJwk } from '../../core/keys.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { cacheable } from '../../http/etag.js'
 import { KeySet, keysMaxAge } from '../../http/key-set.js'
-import { anybody, ref, signedIn } from '../../http/openapi.js'
+import { anybody, ref, refWith, signedIn, unchanged } from '../../http/openapi.js'
 import { AccessToken } from './wire.js'
 
 export function jwtRoutes(door: Door, { core, credentials }: Floor, publicKeys: readonly PublicJwk[]): void {
@@ -27,7 +27,7 @@ export function jwtRoutes(door: Door, { core, credentials }: Floor, publicKeys: 
         operationId: 'betterAuthKeySet',
         summary: 'The public keys that tokens are signed with; none where they are signed with a secret',
         security: anybody,
-        response: { 200: ref(KeySet) },
+        response: { 200: refWith(KeySet, 'ETag'), 304: unchanged },
       },
     },
     cacheable({ keys: [...publicKeys] }, keysMaxAge),

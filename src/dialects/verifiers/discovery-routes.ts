@@ -2,7 +2,7 @@
 import type { Door } from '../../http/dialect.js'
 import { cacheable } from '../../http/etag.js'
 import { KeySet, keysMaxAge } from '../../http/key-set.js'
-import { anybody, ref } from '../../http/openapi.js'
+import { anybody, refWith, unchanged } from '../../http/openapi.js'
 import type { VerifierSettings } from './index.js'
 import { ServerMetadata } from './wire.js'
 
@@ -17,7 +17,7 @@ export function discoveryRoutes(door: Door, settings: VerifierSettings): void {
         operationId: 'getKeySet',
         summary: 'The public keys that tokens are signed with; none where they are signed with a secret',
         security: anybody,
-        response: { 200: ref(KeySet) },
+        response: { 200: refWith(KeySet, 'ETag'), 304: unchanged },
       },
     },
     cacheable({ keys: [...settings.publicKeys] }, keysMaxAge),
@@ -30,7 +30,7 @@ export function discoveryRoutes(door: Door, settings: VerifierSettings): void {
         operationId: 'getServerMetadata',
         summary: 'What this server offers (RFC 8414)',
         security: anybody,
-        response: { 200: ref(ServerMetadata) },
+        response: { 200: refWith(ServerMetadata, 'ETag'), 304: unchanged },
       },
     },
     cacheable(metadata, keysMaxAge),
