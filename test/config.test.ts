@@ -66,6 +66,7 @@ t.test('defaults', async t => {
     production: false,
     host: '127.0.0.1',
     port: 3000,
+    maxConnections: 10_000,
     metricsPort: undefined,
     publicUrl: undefined,
     ownUrl: 'http://localhost:3000',
@@ -120,6 +121,7 @@ t.test('every variable', async t => {
       ...production,
       HOST: '0.0.0.0',
       PORT: '8080',
+      MAX_CONNECTIONS: '500',
       METRICS_PORT: '9464',
       PUBLIC_URL: 'https://auth.acme.test',
       DATABASE_POOL: '9',
@@ -167,6 +169,7 @@ t.test('every variable', async t => {
       production: true,
       host: '0.0.0.0',
       port: 8080,
+      maxConnections: 500,
       metricsPort: 9464,
       publicUrl: 'https://auth.acme.test',
       ownUrl: 'https://auth.acme.test',
@@ -253,6 +256,7 @@ t.test('durations', async t => {
 t.test('numbers, switches and choices', async t => {
   t.equal(load({ PORT: '0' }).port, 0)
   refused(t, 'PORT', 'http', '65536', '-1', '80.5', '3000;')
+  refused(t, 'MAX_CONNECTIONS', '0', '-1', '1000001', 'many')
   refused(t, 'METRICS_PORT', 'http', '65536')
   refused(t, 'DATABASE_POOL', '0', '101', 'many')
   refused(t, 'REFRESH_LEEWAY', '-1', '61', '30s')

@@ -33,12 +33,20 @@ export function answerProblems(app: FastifyInstance): void {
   })
 }
 
-/** Refuses more headers than any client of ours sends. Call it after the hooks whose headers belong on every answer. */
+/** Refuses more headers than any client of ours sends, and two hosts. Call it after the hooks whose headers belong on every answer. */
 export function boundHeaders(app: FastifyInstance): void {
-  app.addHook('onRequest', async request => {
-    if (request.raw.rawHeaders.length > mostRawHeaders) throw new Rejection('header_too_large')
+  app.addHook('onRequest', async (request, reply) => {
+    const { rawHeaders } = request.raw
+    if (rawHeaders.length > mostRawHeaders) throw new Rejection('header_too_large')
+    // RFC 9112 section 3.2. Node takes the first without a word, and whoever stands before us perhaps the last.
+    if (rawHeaders.filter(isHostName).length > 1) {
+      reply.header('connection', 'close')
+      return send(reply, { status: 400, title: 'Bad Request', code: 'malformed_request' }, request.id)
+    }
   })
 }
+
+const isHostName = (text: string, index: number): boolean => index % 2 === 0 && /^host$/i.test(text)
 
 /** An address the router cannot decode, or with a part longer than any of ours, names nothing. No hook runs for it. */
 export function answerUnroutable(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -49,6 +57,12 @@ export function answerUnroutable(_error: unknown, request: FastifyRequest, reply
 function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const [status, title] = statuses[problem.code] ?? [500, 'Internal Server Error']
   if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
-  const body = { type: 'about:blank', title, status, code: problem.code, request_id: request.id }
+  return send(reply, { status, title, code: problem.code }, request.id)
+}
+
+type Told = { status: number; title: string; code: string }
+
+function send(reply: FastifyReply, { status, title, code }: Told, id: string): FastifyReply {
+  const body = { type: 'about:blank', title, status, code, request_id: id }
   return reply.code(status).type('application/problem+json').send(body)
 }
