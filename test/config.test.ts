@@ -371,7 +371,7 @@ t.test('what is accepted as an origin can be used as one', async t => {
   }
 })
 
-t.test('what is accepted as a proxy can be used as one', async t => {
+t.test('A-05 what is accepted as a proxy can be used as one', async t => {
   const good = [
     'loopback',
     'linklocal',
@@ -389,7 +389,7 @@ t.test('what is accepted as a proxy can be used as one', async t => {
   }
 })
 
-t.test('every fault is named at once, and no value', async t => {
+t.test('R-24 every fault is named at once, and no value', async t => {
   const variables = {
     PORT: 'value-1',
     LOG_LEVEL: 'value-2',
@@ -421,7 +421,7 @@ t.test('lifetimes that cannot be kept', async t => {
   t.strictSame(faultsOf({ ...secrets, ACCESS_TOKEN_TTL: '1h', SESSION_MAX_AGE: '1h' }), [])
 })
 
-t.test('weak secrets', async t => {
+t.test('T-02 T-07 R-01 weak secrets', async t => {
   const pem = '-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----'
   const jwk = JSON.stringify({ kty: 'RSA', n: 'sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1Wl', e: 'AQAB' })
   const weak: Record<string, string> = {
@@ -547,7 +547,7 @@ t.test('BETTER_AUTH_SECRET is another name of JWT_SECRET', async t => {
   t.strictSame(namesOf(faultsOf({ ...rest, JWT_SECRET: access, BETTER_AUTH_SECRET: other })), ['BETTER_AUTH_SECRET'])
 })
 
-t.test('production asks for what must not be made up', async t => {
+t.test('T-07 R-40 production asks for what must not be made up', async t => {
   t.strictSame(namesOf(faultsOf({ NODE_ENV: 'production' })), ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])
   t.strictSame(namesOf(faultsOf({ ...production, BCRYPT_COST: '9' })), ['BCRYPT_COST'])
   t.strictSame(faultsOf({ ...production, BCRYPT_COST: '10' }), [])

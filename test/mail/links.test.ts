@@ -116,7 +116,7 @@ t.test('at most three links of a kind in ten minutes', async t => {
   t.equal(smtp.mails.length - before, 3)
 })
 
-t.test('a new address', async t => {
+t.test('L-12 R-36 a new address', async t => {
   const person = await signUp()
   const taken = await signUp()
   const newEmail = `new-${person.email}`
@@ -175,7 +175,7 @@ t.test('Better Auth: reset by the app’s own page', async t => {
   t.equal((await login(person.email, newPassword)).status, 200)
 })
 
-t.test('Better Auth: a proved address, and a new one', async t => {
+t.test('L-12 R-36 Better Auth: a proved address, and a new one', async t => {
   const person = newPerson()
   const up = await knock('POST', '/api/auth/sign-up/email', {
     json: { ...person, name: 'Ada', callbackURL: 'https://app.acme.test/welcome' },
