@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { AuthError } from '../core/errors.js'
 import type { Core, Credential, Device, Identity } from '../core/index.js'
 import { type BearerReading, looksLikeJwt, readBearer } from './bearer.js'
+import { addressOf } from './client-address.js'
 import { type Cookies, hasCredentialCookie } from './cookies.js'
 
 declare module 'fastify' {
@@ -83,5 +84,5 @@ function bearerOf({ headers, raw }: FastifyRequest): BearerReading {
 /** What a session remembers of the device that opened it. */
 export const readDevice = (request: FastifyRequest): Device => ({
   userAgent: request.headers['user-agent']?.slice(0, longestUserAgent) ?? null,
-  ipAddress: request.ip.replace(/^::ffff:(?=\d+\.)/, ''),
+  ipAddress: addressOf(request),
 })

@@ -1,6 +1,7 @@
 /** How many requests an address may make: few where a password is checked, many elsewhere. */
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
+import { addressOf } from './client-address.js'
 import { Rejection } from './rejection.js'
 
 declare module 'fastify' {
@@ -23,7 +24,7 @@ export async function limitRequests(app: FastifyInstance): Promise<void> {
     timeWindow: perMinute,
     max: request => (request.routeOptions.config.checksPassword ? passwordTries : otherRequests),
     keyGenerator: request =>
-      `${request.routeOptions.config.checksPassword ? 'password' : 'other'} ${normalizeIP(request.ip)}`,
+      `${request.routeOptions.config.checksPassword ? 'password' : 'other'} ${normalizeIP(addressOf(request))}`,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, context) =>
       new Rejection('rate_limited', { retryAfter: Math.ceil(context.ttl / 1000) }),
