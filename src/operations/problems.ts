@@ -23,6 +23,8 @@ export function answerProblems(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
+  // Of two handlers Fastify asks the later first, and the earlier where that one has failed.
+  app.setErrorHandler(answerLast)
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
     logProblem(problem, error, request)
@@ -31,6 +33,21 @@ export function answerProblems(app: FastifyInstance): void {
   app.setNotFoundHandler(async () => {
     throw new Rejection('not_found')
   })
+}
+
+/**
+ * Where the answer to an error has failed itself: a header that cannot be written, a hook that throws while it is sent.
+ * Fastify's own last answer would tell the error's words.
+ */
+function answerLast(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  request.log.error({ err: error }, 'an error could not be answered')
+  reply.hijack()
+  if (reply.raw.headersSent) return void reply.raw.destroy()
+  const title = 'Internal Server Error'
+  const body = { type: 'about:blank', title, status: 500, code: 'internal', request_id: request.id }
+  const headers = { 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
+  reply.raw.writeHead(500, { ...headers, 'content-type': 'application/problem+json; charset=utf-8' })
+  reply.raw.end(JSON.stringify(body))
 }
 
 /** Refuses more headers than any client of ours sends, and two hosts. Call it after the hooks whose headers belong on every answer. */
