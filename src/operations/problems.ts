@@ -1,4 +1,5 @@
 /** Whatever no door answers: RFC 9457 problem details, the request's id on every answer, and a bound on headers. */
+import { validateHeaderValue } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { logProblem } from '../http/dialect.js'
 import { type Problem, toProblem } from '../http/problem.js'
@@ -23,11 +24,10 @@ export function answerProblems(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
-  // Of two handlers Fastify asks the later first, and the earlier where that one has failed.
-  app.setErrorHandler(answerLast)
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
     logProblem(problem, error, request)
+    if (problem.code === 'internal') return sendPastHooks(request, reply)
     return sendProblem(problem, request, reply)
   })
   app.setNotFoundHandler(async () => {
@@ -36,18 +36,34 @@ export function answerProblems(app: FastifyInstance): void {
 }
 
 /**
- * Where the answer to an error has failed itself: a header that cannot be written, a hook that throws while it is sent.
- * Fastify's own last answer would tell the error's words.
+ * The last resort, also of a door whose own answer could not be sent: a hook that throws, or a header that cannot be written,
+ * must not be what this answer fails by as well. Fastify's own would tell the error's words.
  */
-function answerLast(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  request.log.error({ err: error }, 'an error could not be answered')
+function sendPastHooks(request: FastifyRequest, reply: FastifyReply): void {
   reply.hijack()
   if (reply.raw.headersSent) return void reply.raw.destroy()
-  const title = 'Internal Server Error'
-  const body = { type: 'about:blank', title, status: 500, code: 'internal', request_id: request.id }
-  const headers = { 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
-  reply.raw.writeHead(500, { ...headers, 'content-type': 'application/problem+json; charset=utf-8' })
+  const headers = Object.entries(reply.getHeaders()).filter(isWritable)
+  const body = {
+    type: 'about:blank',
+    title: 'Internal Server Error',
+    status: 500,
+    code: 'internal',
+    request_id: request.id,
+  }
+  reply.raw.writeHead(500, {
+    ...Object.fromEntries(headers),
+    'content-type': 'application/problem+json; charset=utf-8',
+  })
   reply.raw.end(JSON.stringify(body))
+}
+
+function isWritable([name, value]: [string, unknown]): boolean {
+  try {
+    for (const each of [value].flat()) validateHeaderValue(name, String(each))
+    return name !== 'content-length'
+  } catch {
+    return false
+  }
 }
 
 /** Refuses more headers than any client of ours sends, and two hosts. Call it after the hooks whose headers belong on every answer. */

@@ -94,6 +94,7 @@ t.test('A-01 A-02 whatever is thrown, wherever, is one envelope without a word o
       },
       name,
     )
+    t.equal(answer.headers.get('x-content-type-options'), 'nosniff', name)
     t.notMatch(answer.text, internals, name)
     t.notOk(answer.headers.has('x-canary'), name)
   }
