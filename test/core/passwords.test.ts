@@ -35,7 +35,7 @@ async function codeOf(t: Test, action: () => unknown): Promise<string | undefine
   return undefined
 }
 
-t.test('R-30 every bcrypt vector', async t => {
+t.test('F-21 R-30 every bcrypt vector', async t => {
   const passwords = await createPasswords(cheap)
   for (const { id, password = phrase, hash, expect } of vectors) {
     const verdict = await passwords.verify(password, hash)

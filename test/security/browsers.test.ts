@@ -233,7 +233,7 @@ t.test('C-04 a cookie with a form, plain text or parts is refused where JSON is 
   )
 })
 
-t.test('C-04 C-05 what a browser says of a request is believed against it, never for it', async t => {
+t.test('C-04 C-05 R-37 what a browser says of a request is believed against it, never for it', async t => {
   const { plain, email } = await visitor()
   const json = { email, password }
   const write = (headers: Headers) => knock('PATCH', '/auth/me', { json: {}, headers: { cookie: plain, ...headers } })
@@ -258,7 +258,7 @@ t.test('C-04 C-05 what a browser says of a request is believed against it, never
 
 // --------------------------------------------------------------------------------------------------- Every answer
 
-t.test('C-11 no answer with anything of anybody in it may be kept', async t => {
+t.test('C-11 R-37 no answer with anything of anybody in it may be kept', async t => {
   const shared = new Set(['/api/auth/jwks'])
   const tagged = new Set(['/api/user/profile', '/api/personalization/context'])
   const { access, plain } = await visitor()
