@@ -30,6 +30,7 @@ import { addSecurityHeaders } from './http/security-headers.js'
 import { createSigners } from './http/signer.js'
 import { compileStrictly } from './http/validation.js'
 import { createMailer } from './mail/index.js'
+import { answerUnreadable, boundConnections, patience } from './operations/connections.js'
 import { describeRoutes } from './operations/docs.js'
 import { serveHealth } from './operations/health.js'
 import { countEvents, countRequests, showNews } from './operations/metrics.js'
@@ -57,6 +58,7 @@ const alarming: ReadonlySet<EventKind> = new Set(['refresh_reused', 'sign_in_lim
 /** Builds the whole service over an open database. The caller migrates, listens and closes. */
 export async function buildApp(config: Config, world: World): Promise<Service> {
   const app = fastify(serverOptions(config, world))
+  boundConnections(app, config.maxConnections)
   app.decorateRequest('identity', null)
   app.decorateRequest('extended', null)
   app.decorateRequest('newDevice', null)
@@ -113,9 +115,8 @@ function serverOptions(config: Config, world: World): FastifyHttpOptions<RawServ
     ...logging(config.logLevel, world.logStream),
     bodyLimit: 16 * 1024,
     frameworkErrors: answerUnroutable,
-    // A body or a header that trickles in holds a connection; Fastify's own default is to wait for ever.
-    requestTimeout: 10_000,
-    http: { headersTimeout: 5_000, connectionsCheckingInterval: 1_000 },
+    clientErrorHandler: answerUnreadable,
+    ...patience,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     // While closing, a keep-alive client would be answered 503 for a request that can still be served.
     return503OnClosing: false,

@@ -21,6 +21,7 @@ const Environment = Type.Object({
   NODE_ENV: Type.String({ default: 'development' }),
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000 }),
+  MAX_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10_000 }),
   METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535 })),
   PUBLIC_URL: Optional(),
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
@@ -125,6 +126,7 @@ function toConfig(env: Environment, secrets: Secrets) {
     production,
     host: env.HOST,
     port: env.PORT,
+    maxConnections: env.MAX_CONNECTIONS,
     metricsPort: env.METRICS_PORT,
     publicUrl: env.PUBLIC_URL,
     /** The same, or what it is on this machine: what links and services are told. */

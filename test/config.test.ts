@@ -67,6 +67,7 @@ t.test('defaults', async t => {
     production: false,
     host: '127.0.0.1',
     port: 3000,
+    maxConnections: 10_000,
     metricsPort: undefined,
     publicUrl: undefined,
     ownUrl: 'http://localhost:3000',
@@ -125,6 +126,7 @@ t.test('every variable', async t => {
       ...production,
       HOST: '0.0.0.0',
       PORT: '8080',
+      MAX_CONNECTIONS: '500',
       METRICS_PORT: '9464',
       PUBLIC_URL: 'https://auth.acme.test',
       DATABASE_POOL: '9',
@@ -177,6 +179,7 @@ t.test('every variable', async t => {
       production: true,
       host: '0.0.0.0',
       port: 8080,
+      maxConnections: 500,
       metricsPort: 9464,
       publicUrl: 'https://auth.acme.test',
       ownUrl: 'https://auth.acme.test',
@@ -273,6 +276,7 @@ t.test('durations', async t => {
 t.test('numbers, switches and choices', async t => {
   t.equal(load({ PORT: '0' }).port, 0)
   refused(t, 'PORT', 'http', '65536', '-1', '80.5', '3000;')
+  refused(t, 'MAX_CONNECTIONS', '0', '-1', '1000001', 'many')
   refused(t, 'METRICS_PORT', 'http', '65536')
   refused(t, 'DATABASE_POOL', '0', '101', 'many')
   refused(t, 'REFRESH_LEEWAY', '-1', '61', '30s')
@@ -419,7 +423,7 @@ t.test('what is accepted as an origin can be used as one', async t => {
   }
 })
 
-t.test('what is accepted as a proxy can be used as one', async t => {
+t.test('A-05 what is accepted as a proxy can be used as one', async t => {
   const good = [
     'loopback',
     'linklocal',
@@ -437,7 +441,7 @@ t.test('what is accepted as a proxy can be used as one', async t => {
   }
 })
 
-t.test('every fault is named at once, and no value', async t => {
+t.test('R-24 every fault is named at once, and no value', async t => {
   const variables = {
     PORT: 'value-1',
     LOG_LEVEL: 'value-2',
@@ -469,7 +473,7 @@ t.test('lifetimes that cannot be kept', async t => {
   t.strictSame(faultsOf({ ...secrets, ACCESS_TOKEN_TTL: '1h', SESSION_MAX_AGE: '1h' }), [])
 })
 
-t.test('weak secrets', async t => {
+t.test('T-02 T-07 R-01 weak secrets', async t => {
   const pem = '-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----'
   const jwk = JSON.stringify({ kty: 'RSA', n: 'sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1Wl', e: 'AQAB' })
   const weak: Record<string, string> = {
@@ -595,7 +599,7 @@ t.test('BETTER_AUTH_SECRET is another name of JWT_SECRET', async t => {
   t.strictSame(namesOf(faultsOf({ ...rest, JWT_SECRET: access, BETTER_AUTH_SECRET: other })), ['BETTER_AUTH_SECRET'])
 })
 
-t.test('production asks for what must not be made up', async t => {
+t.test('T-07 R-40 production asks for what must not be made up', async t => {
   t.strictSame(namesOf(faultsOf({ NODE_ENV: 'production' })), ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])
   t.strictSame(namesOf(faultsOf({ ...production, BCRYPT_COST: '9' })), ['BCRYPT_COST'])
   t.strictSame(faultsOf({ ...production, BCRYPT_COST: '10' }), [])

@@ -78,7 +78,7 @@ function assertPlain(t: Test, { code, stderr }: Outcome, ...lines: (string | Reg
   t.notMatch(stderr, /^\s+at /m, 'no stack')
 }
 
-t.test('an account made before a restart is there after it', async t => {
+t.test('R-10 an account made before a restart is there after it, and what was revoked stays so', async t => {
   t.testdir()
   const DATA_DIR = join(t.testdirName, 'data')
 
@@ -102,6 +102,15 @@ t.test('an account made before a restart is there after it', async t => {
   const before = await me(address, access)
   t.match(before, { status: 200, body: { email: 'ada@example.com' } })
 
+  const login = { email: 'ada@example.com', password }
+  const signedOut = (await post(`${address}/api/auth/login`, login)).body
+  const out = await post(`${address}/auth/logout`, {}, { authorization: `Bearer ${signedOut.accessToken}` })
+  t.equal(out.status, 200)
+  const reused = (await post(`${address}/api/auth/login`, login)).body
+  const { refresh_token: successor } = (await post(`${address}/auth/refresh`, { token: reused.refreshToken })).body
+  await post(`${address}/auth/refresh`, { token: successor })
+  t.equal((await post(`${address}/auth/refresh`, { token: reused.refreshToken })).status, 401, 'reuse ends a session')
+
   const second = start(t, { DATA_DIR })
   assertPlain(t, await second.outcome, new RegExp(`is in use by process ${first.child.pid}`))
   t.strictSame(await me(address, access), before, 'the first goes on')
@@ -114,6 +123,12 @@ t.test('an account made before a restart is there after it', async t => {
   const again = start(t, { DATA_DIR })
   const newAddress = await addressOf(again)
   t.strictSame(await me(newAddress, access), before, 'the old access token')
+  for (const { token, accessToken, refreshToken } of [signedOut, reused]) {
+    for (const gone of [token, accessToken])
+      t.equal((await me(newAddress, gone)).status, 401, 'what was revoked before the restart stays so')
+    t.equal((await post(`${newAddress}/auth/refresh`, { token: refreshToken })).status, 401, 'its refresh token too')
+  }
+  t.equal((await post(`${newAddress}/auth/refresh`, { token: successor })).status, 401, 'and what was reused')
   t.equal((await post(`${newAddress}/auth/refresh`, { token: refresh })).status, 200, 'the old refresh token')
   t.equal((await post(`${newAddress}/auth/login`, { username: 'ada@example.com', password })).status, 200)
   t.equal((await post(`${newAddress}/auth/register`, { email: 'ada@example.com', password })).status, 400)
@@ -135,7 +150,7 @@ t.test('an account made before a restart is there after it', async t => {
   t.equal((await slow).status, 200, 'a request under way is answered before the end')
 })
 
-t.test('a configuration that cannot be used', async t => {
+t.test('T-02 T-07 R-24 a configuration that cannot be used', async t => {
   t.testdir()
   const variables = {
     NODE_ENV: 'production',

@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import { AuthError } from '../core/errors.js'
 import type { Core, Credential, Identity, Visit } from '../core/index.js'
 import { type BearerReading, looksLikeJwt, readBearer } from './bearer.js'
+import { addressOf } from './client-address.js'
 import { type Cookies, hasCredentialCookie } from './cookies.js'
 
 declare module 'fastify' {
@@ -104,8 +105,8 @@ export const DeviceHeader = Type.Object({
 
 /** What the core is told of a request. */
 export function readVisit(request: FastifyRequest): Visit {
-  const { headers, id, ip, routeOptions } = request
+  const { headers, id, routeOptions } = request
   const userAgent = headers['user-agent']?.slice(0, longestUserAgent) ?? null
   const { door = '' } = routeOptions.config
-  return { door, requestId: id, userAgent, ipAddress: ip.replace(/^::ffff:(?=\d+\.)/, '') }
+  return { door, requestId: id, userAgent, ipAddress: addressOf(request) }
 }

@@ -2,6 +2,7 @@
 import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { subnetOf } from '../core/subnet.js'
+import { addressOf } from './client-address.js'
 import { type LimitClass, type Limits, limitClasses, limitClassOf } from './limit-classes.js'
 import { Rejection } from './rejection.js'
 import { openSharedCounts, type SharedCounts } from './shared-counts.js'
@@ -30,8 +31,7 @@ export async function limitRequests(
   await app.register(rateLimit, {
     // A hook of each route would run after those of its door.
     global: false,
-    // A connection that is gone has no address any more.
-    keyGenerator: request => `${limitClassOf(request)} ${subnetOf(request.ip ?? '')}`,
+    keyGenerator: request => `${limitClassOf(request)} ${subnetOf(addressOf(request))}`,
     enableDraftSpec: true,
     onExceeded: (request, key) => {
       const limitClass = limitClassOf(request)

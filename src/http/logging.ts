@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest, FastifyServerOptions } from 'fastify'
 import { safeErrorFields } from '../core/errors.js'
+import { addressOf } from './client-address.js'
 
 /** What a request id from outside may look like; anything else could forge log lines. */
 const requestIdForm = /^[\w.-]{8,64}$/
@@ -17,7 +18,7 @@ export function logging(level: string, stream?: { write(line: string): void }): 
       level,
       ...(stream ? { stream } : {}),
       serializers: {
-        req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), ip: request.ip }),
+        req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), ip: addressOf(request) }),
         res: (reply: { statusCode: number }) => ({ statusCode: reply.statusCode }),
         err: safeErrorFields as never,
       },

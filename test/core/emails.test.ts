@@ -9,7 +9,7 @@ type Vector = { id: string; a: string; b: string; expect: string }
 const file = new URL('../vectors/identifier_vectors.json', import.meta.url)
 const { vectors } = JSON.parse(readFileSync(file, 'utf8')) as { vectors: Vector[] }
 
-t.test('every identifier vector', async t => {
+t.test('L-16 F-24 every identifier vector', async t => {
   for (const { id, a, b, expect } of vectors) {
     const first = canonicalEmail(a)
     const second = canonicalEmail(b)
@@ -127,7 +127,7 @@ t.test('refused', async t => {
   for (const [why, raw] of Object.entries(refused)) t.equal(canonicalEmail(raw), undefined, why)
 })
 
-t.test('254 characters are the most', async t => {
+t.test('A-06 254 characters are the most', async t => {
   const domain = `${`${label63}.`.repeat(3)}${'a'.repeat(60)}`
   t.equal(canonicalEmail(`a@${domain}`)?.length, 254)
   t.equal(canonicalEmail(`ab@${domain}`), undefined)
@@ -156,7 +156,7 @@ t.test('a canonical address is its own canonical form, and plain ASCII', async t
   t.ok(count > 500, 'and it met enough of them')
 })
 
-t.test('no character beyond ASCII is taken for another, but for its case', async t => {
+t.test('L-16 F-24 no character beyond ASCII is taken for another, but for its case', async t => {
   const taken: string[] = []
   let count = 0
   for (let code = 0x80; code <= 0x10ffff; code += 1) {

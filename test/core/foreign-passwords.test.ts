@@ -115,7 +115,7 @@ t.test('what is composed otherwise than typed still matches', async t => {
 const salt = 'c29tZXNhbHQxMjM0NTY3OA'
 const hash32 = '4qqFAX8MqyWSWoUUC1WhHPs+Y8OQgD5uqaRVCpTaVS4'
 
-t.test('beyond the caps nothing is read, and a login takes the time of an unknown account', async t => {
+t.test('R-34 beyond the caps nothing is read, and a login takes the time of an unknown account', async t => {
   const passwords = await createPasswords({ cost: 4, minLength: 8, concurrency: 2 })
   const beyond = [
     `$argon2id$v=19$m=131073,t=1,p=1$${salt}$${hash32}`,
@@ -179,7 +179,7 @@ t.test('garbage is nothing', async t => {
   t.equal(readForeign(undefined), undefined)
 })
 
-t.test('why a hash is not imported', async t => {
+t.test('R-34 why a hash is not imported', async t => {
   const bcrypt = 'KwoRBIW7QCaUxn2uDOmUnuHqWLJv7mZXTCIPTy0UyGEr9HJ5S5N6q'
   t.equal(reasonOf(`$2b$31$${bcrypt}`), "bcrypt's cost is 31, and 4 to 15 is allowed")
   t.equal(reasonOf(`$2a$03$${bcrypt}`), "bcrypt's cost is 03, and 4 to 15 is allowed")

@@ -36,7 +36,7 @@ async function codeOf(t: Test, action: () => unknown): Promise<string | undefine
   return undefined
 }
 
-t.test('every bcrypt vector', async t => {
+t.test('F-21 R-30 every bcrypt vector', async t => {
   const passwords = await createPasswords(cheap)
   for (const { id, password = phrase, hash, expect } of vectors) {
     const verdict = await passwords.verify(password, hash)
@@ -53,7 +53,7 @@ t.test('every bcrypt vector', async t => {
   t.equal(vectors.length, 18)
 })
 
-t.test('a password over 72 bytes is kept whole', async t => {
+t.test('L-07 R-30 a password over 72 bytes is kept whole', async t => {
   const passwords = await createPasswords(cheap)
   const stored = await passwords.hash(`${long}b`)
   t.match(stored, /^\$h1\$0\$2b\$04\$[./A-Za-z0-9]{53}$/)
@@ -97,7 +97,7 @@ t.test('what may be chosen', async t => {
   const passwords = await createPasswords(cheap)
   const codeFor = (password: string, email?: string) => codeOf(t, () => passwords.check(password, email))
 
-  t.test('length, in characters', async t => {
+  t.test('L-05 L-06 length, in characters', async t => {
     for (const seven of ['', 'abcdefg', '\u{1f600}'.repeat(7), 'e\u0301'.repeat(7)]) {
       t.equal(await codeFor(seven), 'password_too_short')
     }
@@ -109,7 +109,7 @@ t.test('what may be chosen', async t => {
     t.equal(await codeOf(t, () => strict.check('fifteen letters')), undefined)
   })
 
-  t.test('no rules of composition', async t => {
+  t.test('L-08 no rules of composition', async t => {
     for (const password of ['aaaaaaaaaaaaaaab', 'onlylowercaseletters', '4719364028']) {
       t.equal(await codeFor(password), undefined)
     }
@@ -123,7 +123,7 @@ t.test('what may be chosen', async t => {
     t.same(await passwords.verify('a lone \udfff surrogate', await bcrypt.hash(loneSurrogate, 4)), wrong)
   })
 
-  t.test('common ones are refused', async t => {
+  t.test('L-09 common ones are refused', async t => {
     const lines = readVectors('common-passwords-min8.txt').trimEnd().split('\n')
     t.equal(lines.length, 17_950)
     const accepted: string[] = []
@@ -148,7 +148,7 @@ t.test('what may be chosen', async t => {
     for (const password of real) t.equal(await codeFor(password, 'alice@example.com'), undefined, password)
   })
 
-  t.test('the address of the account is refused, whole or up to the @', async t => {
+  t.test('L-09 the address of the account is refused, whole or up to the @', async t => {
     t.equal(await codeFor('alice.liddell', 'alice.liddell@example.com'), 'password_common')
     t.equal(await codeFor('Alice.Liddell@Example.com', 'alice.liddell@example.com'), 'password_common')
     t.equal(await codeFor('alice.liddell', 'Alice.Liddell@example.com'), 'password_common')
@@ -299,7 +299,7 @@ const unusable: Record<string, string | null | undefined> = {
   'another scheme': `$h2$0${current}`,
 }
 
-t.test('an account that is not there costs what a wrong password costs', async t => {
+t.test('R-32 an account that is not there costs what a wrong password costs', async t => {
   const compared: string[] = []
   const bcryptCompare = ({ material, crypt }: { material: string; crypt: string }) => {
     compared.push(crypt)

@@ -167,7 +167,7 @@ t.test('row 2: up to the last second', async t => {
   t.equal((await refresh(first.refresh_token)).statusCode, 200)
 })
 
-t.test('row 4: the predecessor, late, ends the session', async t => {
+t.test('R-11 row 4: the predecessor, late, ends the session', async t => {
   const first = await register()
   const second = await renew(first.refresh_token)
   await age(first.refresh_token, leeway + 1)
@@ -187,7 +187,7 @@ t.test('row 4: however often it was repeated in time', async t => {
   await assertOver(t, 'late', 'reuse', [first, second])
 })
 
-t.test('row 5: an older token ends the session, inside the leeway too', async t => {
+t.test('R-12 row 5: an older token ends the session, inside the leeway too', async t => {
   for (const between of [0, leeway + 1]) {
     const first = await register()
     const second = await renew(first.refresh_token)
@@ -360,7 +360,7 @@ t.test('row 10: logout by refresh token', async t => {
   await assertOver(t, 'the other device', 'logout', [phone])
 })
 
-t.test('sixty-four at once are one step', async t => {
+t.test('R-09 sixty-four at once are one step', async t => {
   const rounds = 5
   for (let round = 0; round < rounds; round += 1) {
     const first = await register()
@@ -374,7 +374,7 @@ t.test('sixty-four at once are one step', async t => {
   }
 })
 
-t.test('sixty-four at once, at two processes', async t => {
+t.test('R-09 sixty-four at once, at two processes', async t => {
   const { url, config } = shared
   const database =
     url === undefined ? shared.database : await openDatabase({ url, dataDir: config.dataDir, maxConnections: 16 })
@@ -409,7 +409,7 @@ t.test('a thief and the owner: whoever is second puts both out', async t => {
   }
 })
 
-t.test('idle for seven days', async t => {
+t.test('C-08 idle for seven days', async t => {
   const { refresh_token: token, access_token: access } = await register()
   await age(token, 7 * day - 60)
   t.ok(await isSignedIn(access))
@@ -419,7 +419,7 @@ t.test('idle for seven days', async t => {
   t.notOk(await isSignedIn(second.access_token))
 })
 
-t.test('refreshed every six days, a session lives ninety', async t => {
+t.test('C-08 refreshed every six days, a session lives ninety', async t => {
   const first = await register()
   const created = claimsOf(first.refresh_token).iat
   let tokens = first
@@ -518,7 +518,7 @@ function decide(model: Model, presented: number): 'step' | 'replay' | 'refuse' {
   return presented === model.generation - 1 && model.fresh ? 'replay' : 'refuse'
 }
 
-t.test('any sequence does what the table says', async t => {
+t.test('R-11 R-12 R-13 any sequence does what the table says', async t => {
   const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async steps => {
     const model: Model = { generation: 0, fresh: true, replays: 0, over: false }
     const first = await register()

@@ -94,7 +94,7 @@ const { get, post, run, rowOf, secondsLeft, register, login, signIn, age, whoIs 
 
 const near = (actual: number, expected: number) => Math.abs(actual - expected) <= 30
 
-t.test('a session token lives seven days from its last use, moved once a day', async t => {
+t.test('C-08 a session token lives seven days from its last use, moved once a day', async t => {
   const person = await register()
   const { token, sid } = await login(person)
   const cookie = plainCookie(token)
@@ -202,7 +202,7 @@ t.test('what does not move', async t => {
   t.equal(await whoIs(bearer(long)), 401)
 })
 
-t.test('at its greatest age a session moves no more, and is not written at every use', async t => {
+t.test('C-08 at its greatest age a session moves no more, and is not written at every use', async t => {
   const person = await register()
   const { token, sid } = await login(person)
   await run(
@@ -258,7 +258,7 @@ t.test('the last use is noted every five minutes at most', async t => {
   }
 })
 
-t.test('only a hash of a session token is kept', async t => {
+t.test('C-02 only a hash of a session token is kept', async t => {
   const { token, sid } = await login(await register())
   const row = await rowOf(sid)
   t.notMatch(JSON.stringify(row), token)
@@ -266,7 +266,7 @@ t.test('only a hash of a session token is kept', async t => {
   t.equal(await whoIs(bearer(String(row?.token_hash))), 401, 'the hash is no token')
 })
 
-t.test('a disabled account is out at once, and in again when it is not', async t => {
+t.test('C-10 R-16 R-17 a disabled account is out at once, and in again when it is not', async t => {
   const person = await register()
   const { token, access, refresh } = await login(person)
   const { signed } = await signIn(person)
@@ -301,7 +301,7 @@ t.test('a disabled account is out at once, and in again when it is not', async t
   t.equal(await whoIs(bearer(token)), person.email)
 })
 
-t.test('a deleted account is out at once', async t => {
+t.test('C-10 R-16 a deleted account is out at once', async t => {
   const person = await register()
   const { token, access } = await login(person)
   const gone = await shared.app.inject({
@@ -316,7 +316,7 @@ t.test('a deleted account is out at once', async t => {
   t.equal((await run(sql`select id from sessions where account_id = ${person.id}`)).length, 0)
 })
 
-t.test('a cookie that was captured does nothing after its session', async t => {
+t.test('R-27 a cookie that was captured does nothing after its session', async t => {
   const person = await register()
   const endings: Record<string, (session: { token: string; sid: string }) => Promise<unknown>> = {
     'a logout': ({ token }) => post('/api/auth/logout', {}, plainCookie(token)),
@@ -338,7 +338,7 @@ t.test('a cookie that was captured does nothing after its session', async t => {
   }
 })
 
-t.test('the list of devices, and putting them out', async t => {
+t.test('C-09 the list of devices, and putting them out', async t => {
   const person = await register()
   const stranger = await register()
   const phone = await login(person, { 'user-agent': 'Phone' })
@@ -551,7 +551,7 @@ t.test('a bearer that is none of ours falls back to the cookie', async t => {
   }
 })
 
-t.test('a cookie that came twice counts as none', async t => {
+t.test('C-07 a cookie that came twice counts as none', async t => {
   const [ada, grace] = [await register(), await register()]
   const [first, second] = [await login(ada), await login(grace)]
   const signedFirst = encodeURIComponent((await signIn(ada)).signed)

@@ -57,7 +57,7 @@ async function signedIn() {
 
 // ------------------------------------------------------------------------------------------------------------ Bodies
 
-t.test('text/plain is 415, and more than 16 KiB is 413, at every route that writes', async t => {
+t.test('A-06 F-16 R-33 text/plain is 415, and more than 16 KiB is 413, at every route that writes', async t => {
   const { headers: who } = await signedIn()
   const huge = { email: 'u@example.com', password: 'x'.repeat(1_000_000) }
   for (const { method, url } of writes) {
@@ -107,7 +107,7 @@ const planted = {
 }
 const plantedQuery = `?${new URLSearchParams(Object.entries(planted).map(([name, value]): [string, string] => [name, String(value)]))}`
 
-t.test('no member that was not asked for makes an account anything else', async t => {
+t.test('L-13 no member that was not asked for makes an account anything else', async t => {
   for (const { url, ask, status, door } of registers) {
     const person = newPerson()
     const asked = ask(person) as { data?: object }
@@ -138,7 +138,7 @@ t.test('no member that was not asked for makes an account anything else', async 
   }
 })
 
-t.test('no id of somebody else stands in for a credential', async t => {
+t.test('R-18 no id of somebody else stands in for a credential', async t => {
   const [ann, bob] = [await signedIn(), await signedIn()]
   const ids = { id: ann.id, uuid: ann.id, userId: ann.id, user_id: ann.id, sub: ann.id, accountId: ann.id }
   const query = new URLSearchParams(ids).toString()
@@ -174,7 +174,7 @@ t.test('no id of somebody else stands in for a credential', async t => {
 
 type Pair = { id: string; a: string; b: string; expect: string }
 
-t.test('spellings of an address at every register', async t => {
+t.test('L-16 R-22 F-24 spellings of an address at every register', async t => {
   const more: Pair[] = [
     { id: 'fullwidth-at', a: 'victim\uff20example.com', b: 'victim@example.com', expect: 'reject-a' },
     { id: 'comma', a: 'a@example.com,victim@example.com', b: 'victim@example.com', expect: 'reject-a' },
@@ -209,7 +209,7 @@ t.test('spellings of an address at every register', async t => {
   }
 })
 
-t.test('40 at once, in mixed case and through every door: one is first', async t => {
+t.test('F-25 40 at once, in mixed case and through every door: one is first', async t => {
   for (let round = 0; round < 3; round += 1) {
     const { email } = newPerson()
     const spell = (count: number) =>
@@ -232,7 +232,7 @@ t.test('40 at once, in mixed case and through every door: one is first', async t
 
 // ------------------------------------------------------------------------------------------- Credentials and headers
 
-t.test('Authorization headers of every shape', async t => {
+t.test('R-23 Authorization headers of every shape', async t => {
   const person = await signedIn()
   const token = person.headers.authorization?.slice('Bearer '.length) ?? ''
   const values = [
@@ -284,7 +284,7 @@ t.test('Authorization headers of every shape', async t => {
   }
 })
 
-t.test('every 401 carries a challenge, with an error only where a credential came', async t => {
+t.test('T-08 every 401 carries a challenge, with an error only where a credential came', async t => {
   const { email, headers: who } = await signedIn()
   await knock('POST', '/auth/logout', { headers: who })
   for (const { method, url } of operations) {
@@ -302,7 +302,7 @@ t.test('every 401 carries a challenge, with an error only where a credential cam
   }
 })
 
-t.test('doubled cookies with different values are no credential', async t => {
+t.test('C-07 doubled cookies with different values are no credential', async t => {
   const person = await signedIn()
   const plain = pairOf((await knock('POST', '/api/auth/login', { json: person })).cookies[0])
   const signed = pairOf((await knock('POST', '/api/auth/sign-in/email', { json: person })).cookies[0])
@@ -327,7 +327,7 @@ t.test('doubled cookies with different values are no credential', async t => {
 
 // --------------------------------------------------------------------------------------------------- Foreign pages
 
-t.test('no foreign page writes with a visitor’s cookie, at any route', async t => {
+t.test('C-04 no foreign page writes with a visitor’s cookie, at any route', async t => {
   const person = await signedIn()
   const cookie = pairOf((await knock('POST', '/api/auth/login', { json: person })).cookies[0])
   const pages: Headers[] = [
@@ -348,7 +348,7 @@ t.test('no foreign page writes with a visitor’s cookie, at any route', async t
   t.equal((await knock('GET', '/auth/me', { headers: { cookie } })).status, 200, 'none of it was done')
 })
 
-t.test('no foreign page signs a visitor in at a door that sets cookies', async t => {
+t.test('C-05 no foreign page signs a visitor in at a door that sets cookies', async t => {
   const person = await signedIn()
   const navigation = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
   const pages: Headers[] = [{ origin: evil }, { origin: 'null' }, { referer: `${evil}/a` }, navigation]
@@ -368,7 +368,7 @@ t.test('no foreign page signs a visitor in at a door that sets cookies', async t
   }
 })
 
-t.test('CORS names an origin only where it is one of ours, and never *', async t => {
+t.test('C-06 CORS names an origin only where it is one of ours, and never *', async t => {
   const { headers: who } = await signedIn()
   const foreign = [
     evil,
@@ -455,7 +455,7 @@ const request = (
     sent.end()
   })
 
-t.test('methods nobody needs', async t => {
+t.test('A-03 methods nobody needs', async t => {
   const { headers: who } = await signedIn()
   for (const method of ['TRACE', 'PROPFIND', 'LOCK', 'SEARCH', 'QUERY', 'REPORT']) {
     for (const path of [
@@ -477,7 +477,7 @@ t.test('methods nobody needs', async t => {
   }
 })
 
-t.test('no spelling of a path gets past the check', async t => {
+t.test('R-28 no spelling of a path gets past the check', async t => {
   const { headers: who, email } = await signedIn()
   const paths = [
     '/auth/me',
@@ -537,7 +537,7 @@ t.test('no spelling of a path gets past the check', async t => {
   }
 })
 
-t.test('addresses that cannot be decoded, or are too long, name nothing', async t => {
+t.test('R-28 F-18 addresses that cannot be decoded, or are too long, name nothing', async t => {
   const { headers: who } = await signedIn()
   for (const path of ['/auth/%zz', '/codvid-ai/%', '/%', `/auth/sessions/${'x'.repeat(201)}`, '/api/%ff%fe']) {
     const answer = await request('DELETE', path, who)
@@ -558,7 +558,7 @@ t.test('addresses that cannot be decoded, or are too long, name nothing', async 
   t.equal((await request('GET', `/auth/me?x=${'y'.repeat(20_000)}`, who)).status, 431)
 })
 
-t.test('a body too large is refused before it has come', async t => {
+t.test('F-16 a body too large is refused before it has come', async t => {
   for (const path of ways) {
     const announced = await announce(path, 10_485_760)
     t.match(announced, /^HTTP\/1\.1 413 /, path)
@@ -580,7 +580,7 @@ const announce = (path: string, length: number): Promise<string> =>
     )
   })
 
-t.test('too many headers, or too long ones', async t => {
+t.test('F-18 too many headers, or too long ones', async t => {
   const flood = (count: number) => Array.from({ length: count }, (_, index) => [`x-${index}`, '1']).flat()
   const words: [string, object][] = [
     ['/auth/me', { detail: 'Request header fields are too large' }],
@@ -623,7 +623,7 @@ const everyRequest = async () => {
   return [...entries, ...routes]
 }
 
-t.test('a fault of ours is 500 in the door’s own words, and nothing more is said', async t => {
+t.test('A-01 A-02 a fault of ours is 500 in the door’s own words, and nothing more is said', async t => {
   const requests = await everyRequest()
   await database.db.execute(sql`alter table accounts rename to accounts_away`)
   for (const { method, url, sent } of requests) {
@@ -638,7 +638,7 @@ t.test('a fault of ours is 500 in the door’s own words, and nothing more is sa
 })
 
 // The last one: it leaves no database.
-t.test('a database that is away signs nobody out, at no route', async t => {
+t.test('A-02 a database that is away signs nobody out, at no route', async t => {
   const { headers: who } = await signedIn()
   const requests = await everyRequest()
   const guarded = operations

@@ -91,7 +91,7 @@ t.test('the issuer is what the payload claims, if it claims a string of its own'
   t.equal(unverifiedIssuer(inherited), undefined)
 })
 
-t.test('nothing sent makes them throw', async t => {
+t.test('R-23 nothing sent makes them throw', async t => {
   const anything = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.string().map(text => `Bearer ${text}`),

@@ -61,7 +61,7 @@ function post(app: FastifyInstance, url: string, type: string | undefined, body?
 
 type Vector = { id: string; content_type: string; body_latin1: string; expect: number[] }
 
-t.test('every hostile body vector is answered as listed', async t => {
+t.test('L-15 F-20 every hostile body vector is answered as listed', async t => {
   const file = new URL('../vectors/hostile_bodies.json', import.meta.url)
   const { vectors } = JSON.parse(await readFile(file, 'utf8')) as { vectors: Vector[] }
   const app = build()
@@ -86,7 +86,7 @@ t.test('a leading byte order mark changes nothing', async t => {
   t.match((await post(app, '/register', json, `\uFEFF\uFEFF${body}`)).json(), malformed, 'a second one is no JSON')
 })
 
-t.test('parseJson', async t => {
+t.test('F-20 F-22 F-23 parseJson', async t => {
   const accepted: [string, string][] = [
     ['the same name in different objects', '{"a":{"b":1},"c":{"b":2},"b":[{"b":3},{"b":4}]}'],
     ['forbidden names as values', '["__proto__","constructor"]'],
@@ -119,7 +119,7 @@ t.test('parseJson', async t => {
   for (const [what, text] of refused) t.throws(() => parseJson(text), malformed, what)
 })
 
-t.test('parseForm', async t => {
+t.test('F-20 F-22 L-17 parseForm', async t => {
   const accepted: [string, string, object][] = [
     [
       'plus and percent',
@@ -209,7 +209,7 @@ t.test('other media types are refused, whatever they hold', async t => {
   t.equal((await post(build({ forms: false }), '/echo', form, 'a=1')).statusCode, 415, 'forms where they are off')
 })
 
-t.test('JSON by any of its names goes through the same schema', async t => {
+t.test('R-25 JSON by any of its names goes through the same schema', async t => {
   const app = build()
   for (const type of [
     json,
@@ -222,7 +222,7 @@ t.test('JSON by any of its names goes through the same schema', async t => {
   }
 })
 
-t.test('bodies over 16 KiB are 413, announced or not', async t => {
+t.test('F-16 bodies over 16 KiB are 413, announced or not', async t => {
   const app = build()
   const large = JSON.stringify({ email: 'u@example.com', password: 'x'.repeat(17 * 1024) })
   t.match(await post(app, '/register', json, large), { statusCode: 413 })

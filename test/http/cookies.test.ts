@@ -77,7 +77,7 @@ t.test('both cookies set at once are two headers', async t => {
   t.match(lines, [/^session_token=/, /^better-auth\.session_token=/])
 })
 
-t.test('Secure and the prefix come together', async t => {
+t.test('C-03 Secure and the prefix come together', async t => {
   const cases = [
     [undefined, true, true],
     [undefined, false, false],
@@ -171,7 +171,7 @@ t.test('tokens are read from all three names, the signed ones first', async t =>
   for (const [header, expected] of cases) t.same(await read(cookies, header), expected, header ?? 'no header')
 })
 
-t.test('two different values under one name are none', async t => {
+t.test('C-07 two different values under one name are none', async t => {
   const cookies = cookiesFor()
   const twice = `session_token=${token}; session_token=${other}`
   t.same(await read(cookies, twice), [])

@@ -49,7 +49,7 @@ t.test('safe methods are never checked', async t => {
       )
 })
 
-t.test('every unsafe method with a credential cookie is', async t => {
+t.test('C-04 every unsafe method with a credential cookie is', async t => {
   const send = build()
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const)
     t.same(
@@ -59,7 +59,7 @@ t.test('every unsafe method with a credential cookie is', async t => {
     )
 })
 
-t.test('with a credential cookie, at any route', async t => {
+t.test('C-04 with a credential cookie, at any route', async t => {
   const send = build()
   const cases: [string, Record<string, string>, string][] = [
     ['a trusted origin', { origin: 'https://good.example' }, 'passed'],
@@ -93,7 +93,7 @@ t.test('with a credential cookie, at any route', async t => {
       t.equal((await send(url, { headers: { ...cookie, ...headers } })).code, expected, `${what} at ${url}`)
 })
 
-t.test('without one, only where a session opens', async t => {
+t.test('C-05 without one, only where a session opens', async t => {
   const send = build()
   const cases: [string, Record<string, string>, string][] = [
     ['no origin', {}, 'passed'],
@@ -117,7 +117,7 @@ t.test('without one, only where a session opens', async t => {
   }
 })
 
-t.test('its own origin is the one a trusted proxy reports', async t => {
+t.test('A-05 its own origin is the one a trusted proxy reports', async t => {
   const forwarded = {
     'x-forwarded-proto': 'https',
     'x-forwarded-host': 'Login.Example:443',

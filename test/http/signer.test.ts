@@ -77,7 +77,7 @@ t.test('times are not its business', async t => {
     t.match(access.verify(access.sign(times)), times)
 })
 
-t.test('headers', async t => {
+t.test('R-02 R-03 headers', async t => {
   const { access } = await signersOf(t)
   const [, payload] = splitToken(access.sign(claims))
   const kid = JSON.parse(Buffer.from(splitToken(access.sign(claims))[0], 'base64url').toString()).kid
@@ -131,7 +131,7 @@ t.test('headers', async t => {
   for (const header of refused) t.throws(take(header), header)
 })
 
-t.test('payloads that are no JSON object', async t => {
+t.test('R-06 payloads that are no JSON object', async t => {
   const { access } = await signersOf(t)
   const [header] = splitToken(access.sign(claims))
   for (const payload of ['null', '[]', '[{}]', '"x"', '1', 'true', '', 'foo', '{', '{}x', '\ufeff{}'])
@@ -150,7 +150,7 @@ t.test('what is no token at all', async t => {
   for (const value of [undefined, null, 0, {}, [], true]) t.throws(() => access.verify(value as unknown as string))
 })
 
-t.test('keys an attacker could hope for', async t => {
+t.test('R-01 R-02 keys an attacker could hope for', async t => {
   const { access } = await signersOf(t)
   const [header, payload] = splitToken(access.sign(claims))
   for (const secret of [
@@ -172,7 +172,7 @@ t.test('keys an attacker could hope for', async t => {
 })
 
 /** The faults of Wycheproof's HS256 tests, each on a token of ours, so that nothing else is wrong with it. */
-t.test('a token has one spelling', async t => {
+t.test('R-06 a token has one spelling', async t => {
   const { access } = await signersOf(t)
   const token = access.sign(claims)
   const [header, payload, signature] = splitToken(token)

@@ -106,6 +106,39 @@ t.test('links expire, and belong to the address they were mailed to', async t =>
   t.equal((await knock('POST', '/auth/reset-password', { json: { token, new_password: newPassword } })).status, 400)
 })
 
+t.test('R-15 a link that was cut short is none', async t => {
+  const person = await signUp()
+  await knock('POST', '/auth/request-password-reset', { json: { email: person.email } })
+  const tokens = {
+    '/auth/reset-password': tokenIn((await smtp.next(person.email)).text),
+    '/auth/verify-email': tokenIn(person.verification.text),
+  }
+  for (const [url, token] of Object.entries(tokens)) {
+    const use = (token: string) => knock('POST', url, { json: { token, new_password: newPassword } })
+    for (let cut = 1; cut <= 40; cut += 1)
+      for (const part of [token.slice(0, -cut), token.slice(cut)])
+        t.ok([400, 422].includes((await use(part)).status), `${cut} characters off at ${url}`)
+    t.equal((await use(token)).status, 200, `all of it at ${url}`)
+  }
+})
+
+t.test('R-26 links are made of the configuration, whatever host a request names', async t => {
+  const person = await signUp()
+  const lies = [
+    { host: 'evil.example' },
+    { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'gopher' },
+    { forwarded: 'host=evil.example' },
+  ]
+  for (const headers of lies)
+    for (const url of ['/auth/request-password-reset', '/api/auth/request-password-reset']) {
+      await run(sql`delete from verifications`)
+      await knock('POST', url, { json: { email: person.email }, headers })
+      const mail = await smtp.next(person.email)
+      t.equal(linkIn(mail.text).origin, environment.PUBLIC_URL, `${url} ${JSON.stringify(headers)}`)
+      t.notMatch(JSON.stringify(mail), /evil/)
+    }
+})
+
 t.test('at most three links of a kind in ten minutes', async t => {
   const person = await signUp()
   const before = smtp.mails.length
@@ -116,7 +149,7 @@ t.test('at most three links of a kind in ten minutes', async t => {
   t.equal(smtp.mails.length - before, 3)
 })
 
-t.test('a new address', async t => {
+t.test('L-12 R-36 a new address', async t => {
   const person = await signUp()
   const taken = await signUp()
   const newEmail = `new-${person.email}`
@@ -175,7 +208,7 @@ t.test('Better Auth: reset by the app’s own page', async t => {
   t.equal((await login(person.email, newPassword)).status, 200)
 })
 
-t.test('Better Auth: a proved address, and a new one', async t => {
+t.test('L-12 R-36 Better Auth: a proved address, and a new one', async t => {
   const person = newPerson()
   const up = await knock('POST', '/api/auth/sign-up/email', {
     json: { ...person, name: 'Ada', callbackURL: 'https://app.acme.test/welcome' },

@@ -37,7 +37,7 @@ t.test('probes ask no credential, mind none, and leave no line in the log', asyn
   t.notMatch(logs.slice(before).join(''), /livez.+GET|GET.+livez/)
 })
 
-t.test('many probes are one question', async t => {
+t.test('R-38 many probes are one question', async t => {
   let asked = 0
   const ping = async () => {
     asked += 1
@@ -89,7 +89,7 @@ t.test('metrics know methods, routes by their pattern, and statuses', async t =>
   t.equal((await knock('GET', '/metrics')).status, 404, 'not where the public can ask')
 })
 
-t.test('metrics have a port of their own', async t => {
+t.test('A-12 metrics have a port of their own', async t => {
   const server = createMetricsServer(metrics)
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
@@ -102,7 +102,7 @@ t.test('metrics have a port of their own', async t => {
   t.equal((await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST' })).status, 404)
 })
 
-t.test('what no door knows is a problem of RFC 9457', async t => {
+t.test('A-01 what no door knows is a problem of RFC 9457', async t => {
   for (const [method, url] of [
     ['GET', '/'],
     ['POST', '/nothing'],

@@ -456,7 +456,7 @@ t.test('the served document is cached by its tag', async t => {
   }
 })
 
-t.test('DOCS=off hides it, and Swagger UI', async t => {
+t.test('A-12 DOCS=off hides it, and Swagger UI', async t => {
   const silent = await startApp(t, { DOCS: 'off' })
   for (const url of ['/openapi.json', '/openapi.yaml', '/docs', '/docs/', '/docs/json', '/docs/static/index.html']) {
     const answer = await silent.app.inject(url)

@@ -1,5 +1,5 @@
 /**
- * What the store does while Postgres misbehaves, on a real cluster of its own: restarts, killed and frozen backends, a locked
+ * What the store does while Postgres misbehaves (R-39), on a real cluster of its own: restarts, killed and frozen backends, a locked
  * table, no connection to be had, a server that is down. Prints what it measured; exits with 1 where a promise was broken.
  * With `--bare`, the same workload on the driver as it comes, to see what the pool is for.
  */

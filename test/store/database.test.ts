@@ -151,7 +151,7 @@ t.test('fields of errors that are not ours', async t => {
   t.strictSame(safeErrorFields(rewritten).stack, [], 'no telling where the message ended')
 })
 
-t.test('Postgres, troubled', onPostgres, async t => {
+t.test('R-39 Postgres, troubled', onPostgres, async t => {
   const url = await freshUrl(t)
   const admin = postgres(url, { max: 1, onnotice: () => {} })
   t.teardown(() => admin.end())

@@ -144,7 +144,7 @@ t.test('an account without a password, and one that is disabled', async t => {
     t.equal((await login(service, email)).statusCode, 401, email)
 })
 
-t.test('what is refused, with its line and why', async t => {
+t.test('R-34 what is refused, with its line and why', async t => {
   const service = await startApp(t)
   const { counts, reasons, refused } = await take(
     service,

@@ -620,7 +620,7 @@ const start: fc.Arbitrary<Start> = fc.record({
   fetches: fc.infiniteStream(fc.nat({ max: 1 })),
 })
 
-t.test('whatever is rotated and when: no good token is refused, no key outside the ring accepted', async t => {
+t.test('T-11 whatever is rotated and when: no good token is refused, no key outside the ring accepted', async t => {
   const property = fc.asyncProperty(
     start,
     fc.array(step, { minLength: 1, maxLength: 16, size: 'max' }),

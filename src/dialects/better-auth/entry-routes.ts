@@ -4,7 +4,7 @@ import { AuthError } from '../../core/errors.js'
 import type { Door, Floor } from '../../http/dialect.js'
 import { anybody, failures, ref, signedIn } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
-import { demandSafeCallback, endCarried, readBrowserEntry, sendSigned } from './entry.js'
+import { demandSafeCallback, endCarried, readBrowserEntry, sendSigned, toLocation } from './entry.js'
 import { Failure, refused, SignUpFailure, signUpWords, unless } from './errors.js'
 import { Ok, SignedIn, SignedUp, SignIn, SignOut, SignUp, Success, toUser } from './wire.js'
 
@@ -108,6 +108,3 @@ export function entryRoutes(door: Door, floor: Floor): void {
     async () => ({ ok: true as const }),
   )
 }
-
-/** Node refuses a header beyond Latin-1; what is percent-encoded already stays as it is. */
-const toLocation = (url: string): string => encodeURI(url).replaceAll('%25', '%')

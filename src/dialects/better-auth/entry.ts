@@ -78,6 +78,9 @@ export function demandSafeCallback(url: string | undefined, { origins }: Floor):
   if (url && !origins.safeRedirect(url)) throw refusal('callback_untrusted')
 }
 
+/** Node refuses a header beyond Latin-1; what is percent-encoded already stays as it is. */
+export const toLocation = (url: string): string => encodeURI(url).replaceAll('%25', '%')
+
 /** Seconds until the cookie expires; undefined where it ends with the browser. */
 const lifeOf = (session: Session): number | undefined =>
   session.sliding ? (session.expiresAt.getTime() - session.createdAt.getTime()) / 1000 : undefined

@@ -8,7 +8,7 @@ import type { Door, Floor } from '../../http/dialect.js'
 import { FlatFailure } from '../../http/flat-errors.js'
 import { anybody, failures, redirects, ref, signedIn, worded } from '../../http/openapi.js'
 import { missing } from '../../http/problem.js'
-import { demandSafeCallback } from './entry.js'
+import { demandSafeCallback, toLocation } from './entry.js'
 import { Failure, malformedEmail, refusal, refused, render } from './errors.js'
 import {
   Deleted,
@@ -264,5 +264,5 @@ function leadTo(reply: FastifyReply, url: string, parameters: Record<string, str
   const [path = '', fragment] = url.split('#', 2)
   const query = new URLSearchParams(parameters).toString()
   const joined = query === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`
-  return reply.redirect(fragment === undefined ? joined : `${joined}#${fragment}`, 302)
+  return reply.redirect(toLocation(fragment === undefined ? joined : `${joined}#${fragment}`), 302)
 }

@@ -76,7 +76,7 @@ t.test('every route for somebody signed in is 401 to anybody else', async t => {
   }
 })
 
-t.test('a token in the address is none', async t => {
+t.test('T-09 a token in the address is none', async t => {
   const { access } = await register()
   t.equal((await knock('GET', `/auth/me?access_token=${access}`)).status, 401)
 })
@@ -215,7 +215,7 @@ t.test('one session can be ended by its id', async t => {
   t.notOk(await isLive(person.headers))
 })
 
-t.test('change-password gives new tokens and ends the other sessions, unless told not to', async t => {
+t.test('L-11 change-password gives new tokens and ends the other sessions, unless told not to', async t => {
   for (const revokeOthers of [undefined, true, false]) {
     const person = await register()
     const other = await login(person)
@@ -248,7 +248,7 @@ t.test('change-password gives new tokens and ends the other sessions, unless tol
   }
 })
 
-t.test('change-password refuses', async t => {
+t.test('L-11 change-password refuses', async t => {
   const person = await register()
   const good = { current_password: password, new_password: 'staple that horse twice' }
   const value = (msg: string) => ({ detail: [fault('value_error', ['body', 'new_password'], msg)] })

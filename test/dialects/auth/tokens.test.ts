@@ -80,7 +80,7 @@ t.test('the tokens say what they are', async t => {
   t.ok(Math.abs(claims.iat - Date.now() / 1000) < 60)
 })
 
-t.test('register refuses', async t => {
+t.test('L-05 L-15 register refuses', async t => {
   const taken = await register()
   const { email } = newPerson()
   const valueError = (member: string, msg: string) => [{ type: 'value_error', loc: ['body', member], msg }]
@@ -159,7 +159,7 @@ t.test('register refuses', async t => {
   t.equal((await login({ username: email, password })).status, 401, 'nothing of that made an account')
 })
 
-t.test('passwords of 8 and of 128 characters are taken, in any script', async t => {
+t.test('L-05 L-06 passwords of 8 and of 128 characters are taken, in any script', async t => {
   for (const long of ['zqxwvkjy', 'ü'.repeat(128), '😀'.repeat(64), 'with space inside']) {
     const { email } = await register({ password: long })
     t.equal((await login({ username: email, password: long })).status, 200)
@@ -211,7 +211,7 @@ t.test('an unknown address and a wrong password get one answer', async t => {
   }
 })
 
-t.test('login refuses what is no login', async t => {
+t.test('L-17 login refuses what is no login', async t => {
   const { email } = await register()
   const failed = (...members: string[]) => oauthFailure('invalid_request', 'Validation failed', members.map(missing))
   const unsupported = oauthFailure('unsupported_grant_type', 'Unsupported grant type')
@@ -283,7 +283,7 @@ t.test('a predecessor inside the leeway gets the same successor', async t => {
   t.equal(new Set(again.map(({ body }) => body.refresh_token)).size, 1)
 })
 
-t.test('refresh refuses, in JSON 401, in a form 400', async t => {
+t.test('L-17 refresh refuses, in JSON 401, in a form 400', async t => {
   const { access, refresh } = await register()
   const ended = await register()
   await knock('POST', '/auth/logout', { headers: bearer(ended.access) })
@@ -341,7 +341,7 @@ t.test('logout ends the session of whatever names it', async t => {
   t.ok(await isLive(person.access), 'the other sessions go on')
 })
 
-t.test('logout expires the cookie it was called with', async t => {
+t.test('C-12 logout expires the cookie it was called with', async t => {
   const { email } = await register()
   const { cookies } = await knock('POST', '/api/auth/login', { json: { email, password } })
   const answer = await knock('POST', '/auth/logout', { headers: { cookie: pairOf(cookies[0]) } })

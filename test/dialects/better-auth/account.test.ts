@@ -131,7 +131,7 @@ t.test('change-password keeps a session that ends with the browser one that does
   t.match(answer.cookies[0], /^better-auth\.session_token=[^;]+; Path=\/; HttpOnly; SameSite=Lax$/)
 })
 
-t.test('change-password refuses', async t => {
+t.test('L-11 change-password refuses', async t => {
   const { email, bearer } = await signUp()
   const given = { currentPassword: password, newPassword }
   const cases: [string, unknown, object][] = [

@@ -242,7 +242,7 @@ t.test('sign-up and sign-in take forms too', async t => {
   t.equal((await post('/sign-in/email', `${fields}&password=other`, form)).status, 400, 'a parameter given twice')
 })
 
-t.test('a sign-in takes the place of the session whose cookie came along', async t => {
+t.test('C-01 a sign-in takes the place of the session whose cookie came along', async t => {
   const first = await signUp()
   const second = await post('/sign-in/email', { email: first.email, password }, first.cookie)
   t.equal(second.status, 200)
@@ -260,7 +260,7 @@ t.test('a sign-in takes the place of the session whose cookie came along', async
   t.same(failed.cookies, [], 'a failed one leaves everything as it is')
 })
 
-t.test('sign-out ends the session at once, and is never refused', async t => {
+t.test('C-12 sign-out ends the session at once, and is never refused', async t => {
   const { email, cookie, bearer } = await signUp()
   const out = await post('/sign-out', {}, cookie)
   t.equal(out.status, 200)

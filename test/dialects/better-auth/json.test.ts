@@ -220,7 +220,7 @@ t.test('login and signin refuse', async t => {
     }
 })
 
-t.test('login takes the place of the session whose cookie came along', async t => {
+t.test('C-01 login takes the place of the session whose cookie came along', async t => {
   const first = await signUp()
   const second = await post('/login', { email: first.email, password }, first.cookie)
   t.same(maskedCookies(second.cookies).sort(), [...expiredSigned, plainCookie].sort(), 'the other name is taken back')
@@ -231,7 +231,7 @@ t.test('login takes the place of the session whose cookie came along', async t =
   t.ok(await isLive(asBearer((third.body as Opened).token)))
 })
 
-t.test('logout ends the session at once and clears its cookies', async t => {
+t.test('C-12 logout ends the session at once and clears its cookies', async t => {
   const { email, cookie: signedCookie } = await signUp()
   const login = async () => (await post('/login', { email, password })).body as Opened
   const done = { message: 'Logged out successfully' }
@@ -299,7 +299,7 @@ t.test('routes without required members take an empty body in each of its forms'
     }
 })
 
-t.test('there is no GET that logs out', async t => {
+t.test('C-12 there is no GET that logs out', async t => {
   const { cookie } = await signUp()
   for (const path of ['/logout', '/sign-out']) t.equal((await get(path, cookie)).status, 404)
   t.ok(await isLive(cookie))

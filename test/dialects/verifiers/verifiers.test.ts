@@ -13,6 +13,7 @@ import {
   createKnock,
   entrances,
   type Headers,
+  inEnvelope,
   type Json,
   type Knock,
   newPerson,
@@ -147,7 +148,7 @@ for (const alg of ['ES256', 'EdDSA', 'RS256'] as const)
     },
   )
 
-t.test('a secret changes without one token refused, and when it is retired none is accepted', async t => {
+t.test('T-11 a secret changes without one token refused, and when it is retired none is accepted', async t => {
   const [next, after] = ['Vq8Zt3Lm6Xc1Rb9Nw4Ks7Hd2Gj5Fp0AyUeIiOoTzQrE', 'Mn2Bv7Cx4Zl9Kj1Hg6Fd3Sa8Po5Iu0YtReWwQqAaSsD']
   const sibling = async (overrides: Record<string, string>) => createKnock(await startSibling(t, service, overrides))
   const ahead = await sibling({ JWT_SECRETS_NEXT: next, REFRESH_TOKEN_SECRETS_NEXT: after })
@@ -176,7 +177,7 @@ t.test('a secret changes without one token refused, and when it is retired none 
   t.strictSame(await statuses(young), ['401 401', '200 200', '200 200', '200 200'], 'tokens of after')
 })
 
-t.test('metadata: what there is, where it is', async t => {
+t.test('T-15 metadata: what there is, where it is', async t => {
   const url = 'https://auth.acme.test'
   const { app } = await startApp(t, { ...clients, PUBLIC_URL: url })
   const { status, body, headers } = await createKnock(app)('GET', '/.well-known/oauth-authorization-server')
@@ -213,7 +214,7 @@ t.test('metadata: what there is, where it is', async t => {
   )
 })
 
-t.test('introspection and revocation are for known clients (T-13)', async t => {
+t.test('T-13 introspection and revocation are for known clients', async t => {
   const { access } = await signUp()
   const strangers: [string, Headers, object][] = [
     ['nobody', {}, {}],
@@ -289,7 +290,7 @@ t.test('what every kind of token stands for', async t => {
   t.equal((await introspect((await signUp(named)).access, named)).body.aud, 'acme-api')
 })
 
-t.test('what stands for nothing (T-12, T-13): one answer, and nothing else in it', async t => {
+t.test('T-12 T-13 what stands for nothing: one answer, and nothing else in it', async t => {
   const endings: [string, (person: Awaited<ReturnType<typeof signUp>>) => Promise<unknown>][] = [
     ['logged out', ({ access }) => knock('POST', '/auth/logout', { json: {}, headers: bearer(access) })],
     ['disabled', ({ sub }) => run(sql`update accounts set disabled_at = now() where id = ${sub}`)],
@@ -333,6 +334,35 @@ t.test('what stands for nothing (T-12, T-13): one answer, and nothing else in it
   t.equal((await verify(bearer(feed.text))).status, 401)
 })
 
+t.test('T-12 a token of 30 days ends with its account, its password and every session', async t => {
+  const endings: [string, (person: { email: string; password: string; access: string }) => Promise<Answer>][] = [
+    [
+      'its account',
+      ({ access, password }) => knock('DELETE', '/auth/me', { json: { password }, headers: bearer(access) }),
+    ],
+    [
+      'a new password',
+      ({ access, password }) =>
+        knock('POST', '/auth/change-password', {
+          json: { current_password: password, new_password: 'staple that horse twice' },
+          headers: bearer(access),
+        }),
+    ],
+    ['logout-all', ({ access }) => knock('POST', '/auth/logout-all', { json: {}, headers: bearer(access) })],
+  ]
+  for (const [name, end] of endings) {
+    const person = await signUp()
+    const { email, password } = person
+    const { body } = await knock('POST', '/codvid-ai/auth/login', { json: inEnvelope({ email, password }) })
+    t.equal(claimsOf(body.token).exp - claimsOf(body.token).iat, 30 * 86_400)
+    t.equal((await verify(bearer(body.token))).status, 200)
+    t.ok((await end(person)).status < 300, name)
+    for (const url of ['/auth/me', '/api/auth/user', '/codvid-ai/x', '/oauth2/verify'])
+      t.equal((await knock('GET', url, { headers: bearer(body.token) })).status, 401, `${url} after ${name}`)
+    t.strictSame((await introspect(body.token)).body, inactive, name)
+  }
+})
+
 /** Tokens that are not ours any more, or never were. */
 function mutantsOf(token: string): string[] {
   const [header = '', payload = '', signature = ''] = token.split('.')
@@ -356,82 +386,85 @@ const attacks = (): string[] =>
     .vectors.map(({ token }: { token: string }) => token)
     .filter((token: string) => token !== '' && token.length < 15_000)
 
-t.test('every bad token, at every place a token can stand, is one 401 in the door’s words', async t => {
-  const { access, refresh, opaque } = await signUp()
-  const bad = [...mutantsOf(access), ...attacks()].filter(token => /^[\x21-\x7e]+$/.test(token))
-  const places: [string, (token: string) => Promise<Answer>, Json][] = [
-    [
-      '/auth/me',
-      token => knock('GET', '/auth/me', { headers: bearer(token) }),
-      { detail: 'Could not validate credentials' },
-    ],
-    [
-      '/api/auth/user',
-      token => knock('GET', '/api/auth/user', { headers: bearer(token) }),
-      { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
-    ],
-    [
-      '/api/auth/token',
-      token => knock('GET', '/api/auth/token', { headers: bearer(token) }),
-      { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
-    ],
-    [
-      '/api/user/profile',
-      token => knock('GET', '/api/user/profile', { headers: bearer(token) }),
-      { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
-    ],
-    [
-      '/codvid-ai/x',
-      token => knock('GET', '/codvid-ai/x', { headers: bearer(token) }),
-      { error: 'Unauthorized: invalid or expired token' },
-    ],
-    [
-      '/oauth2/verify',
-      token => verify(bearer(token)),
-      { error: 'invalid_token', error_description: 'The token is not valid.' },
-    ],
-    [
-      '/oauth2/verify, a cookie',
-      token => verify({ cookie: `session_token=${token}` }),
-      { error: 'invalid_token', error_description: 'The token is not valid.' },
-    ],
-    [
-      '/oauth2/verify, Better Auth’s cookie',
-      token => verify({ cookie: `better-auth.session_token=${encodeURIComponent(token)}` }),
-      { error: 'invalid_token', error_description: 'The token is not valid.' },
-    ],
-  ]
-  for (const [place, send, words] of places) {
-    for (const token of bad) {
-      const { status, body, headers } = await send(token)
-      t.strictSame([status, body], [401, words], `${place}: ${token.slice(0, 50)}`)
-      t.equal(headers['www-authenticate'], 'Bearer error="invalid_token"')
+t.test(
+  'T-01 T-05 T-09 R-08 every bad token, at every place a token can stand, is one 401 in the door’s words',
+  async t => {
+    const { access, refresh, opaque } = await signUp()
+    const bad = [...mutantsOf(access), ...attacks()].filter(token => /^[\x21-\x7e]+$/.test(token))
+    const places: [string, (token: string) => Promise<Answer>, Json][] = [
+      [
+        '/auth/me',
+        token => knock('GET', '/auth/me', { headers: bearer(token) }),
+        { detail: 'Could not validate credentials' },
+      ],
+      [
+        '/api/auth/user',
+        token => knock('GET', '/api/auth/user', { headers: bearer(token) }),
+        { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
+      ],
+      [
+        '/api/auth/token',
+        token => knock('GET', '/api/auth/token', { headers: bearer(token) }),
+        { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
+      ],
+      [
+        '/api/user/profile',
+        token => knock('GET', '/api/user/profile', { headers: bearer(token) }),
+        { success: false, code: 'UNAUTHORIZED', message: 'Unauthorized' },
+      ],
+      [
+        '/codvid-ai/x',
+        token => knock('GET', '/codvid-ai/x', { headers: bearer(token) }),
+        { error: 'Unauthorized: invalid or expired token' },
+      ],
+      [
+        '/oauth2/verify',
+        token => verify(bearer(token)),
+        { error: 'invalid_token', error_description: 'The token is not valid.' },
+      ],
+      [
+        '/oauth2/verify, a cookie',
+        token => verify({ cookie: `session_token=${token}` }),
+        { error: 'invalid_token', error_description: 'The token is not valid.' },
+      ],
+      [
+        '/oauth2/verify, Better Auth’s cookie',
+        token => verify({ cookie: `better-auth.session_token=${encodeURIComponent(token)}` }),
+        { error: 'invalid_token', error_description: 'The token is not valid.' },
+      ],
+    ]
+    for (const [place, send, words] of places) {
+      for (const token of bad) {
+        const { status, body, headers } = await send(token)
+        t.strictSame([status, body], [401, words], `${place}: ${token.slice(0, 50)}`)
+        t.equal(headers['www-authenticate'], 'Bearer error="invalid_token"')
+      }
     }
-  }
-  for (const token of [...bad, access, opaque]) {
-    const answer = await knock('POST', '/auth/refresh', { json: { token } })
-    t.match(
-      [answer.status, answer.body.detail],
-      [token.length > 4096 ? 422 : 401, token.length > 4096 ? [{}] : 'Invalid refresh token'],
-      `/auth/refresh: ${token.slice(0, 50)}`,
+    for (const token of [...bad, access, opaque]) {
+      const answer = await knock('POST', '/auth/refresh', { json: { token } })
+      t.match(
+        [answer.status, answer.body.detail],
+        [token.length > 4096 ? 422 : 401, token.length > 4096 ? [{}] : 'Invalid refresh token'],
+        `/auth/refresh: ${token.slice(0, 50)}`,
+      )
+      t.strictSame(
+        (await revoke(token === access || token === opaque ? `${token}.` : token)).body,
+        {},
+        '/oauth2/revoke tells nothing',
+      )
+    }
+    t.equal((await verify(bearer(access))).status, 200, 'and the session they were made from lives')
+    t.equal((await verify(bearer(refresh))).status, 401, 'a refresh token is no credential')
+    t.equal((await verify(asApi)).status, 401, 'nor is a client')
+    t.equal(
+      (await knock('GET', `/oauth2/verify?access_token=${access}`)).status,
+      401,
+      'nor a token in the address (T-09)',
     )
-    t.strictSame(
-      (await revoke(token === access || token === opaque ? `${token}.` : token)).body,
-      {},
-      '/oauth2/revoke tells nothing',
-    )
-  }
-  t.equal((await verify(bearer(access))).status, 200, 'and the session they were made from lives')
-  t.equal((await verify(bearer(refresh))).status, 401, 'a refresh token is no credential')
-  t.equal((await verify(asApi)).status, 401, 'nor is a client')
-  t.equal(
-    (await knock('GET', `/oauth2/verify?access_token=${access}`)).status,
-    401,
-    'nor a token in the address (T-09)',
-  )
-})
+  },
+)
 
-t.test('revocation ends the session of any token (T-14), and says nothing of those it does not know', async t => {
+t.test('T-14 revocation ends the session of any token, and says nothing of those it does not know', async t => {
   for (const kind of ['access', 'refresh', 'opaque'] as const) {
     const person = await signUp()
     const answer = await revoke(person[kind])
