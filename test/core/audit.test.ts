@@ -61,7 +61,7 @@ async function fill(store: EventStore, count: number): Promise<void> {
   await events.close()
 }
 
-t.test('what is recorded is told at once, written in order, and the chain holds', async t => {
+t.test('A-08 what is recorded is told at once, written in order, and the chain holds', async t => {
   const { store } = await openStore()
   const { events, told } = eventsOver(store)
   for (let index = 0; index < 1200; index += 1) events.record(signIn({ index }))

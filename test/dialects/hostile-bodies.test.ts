@@ -56,7 +56,7 @@ function allowedToEnter({ id, expect }: Vector, { url, way }: Entrance): number[
   return expect
 }
 
-t.test('every hostile body at every way in', async t => {
+t.test('L-15 F-20 R-25 every hostile body at every way in', async t => {
   for (const entrance of entrances) {
     for (const vector of vectors) {
       await database.db.execute(sql`delete from accounts`)
@@ -187,7 +187,7 @@ const exceptions: { why: string; vectors: RegExp; fits(operation: Operation): bo
 const allowed = (vector: Vector, operation: Operation): number[] =>
   exceptions.find(({ vectors, fits }) => vectors.test(vector.id) && fits(operation))?.statuses ?? vector.expect
 
-t.test('every hostile body at every other route, with a credential and without', async t => {
+t.test('L-15 F-20 R-25 every hostile body at every other route, with a credential and without', async t => {
   t.ok(otherOperations.length > 30, `${otherOperations.length} routes`)
   const credentials = await createCredentials()
   for (const operation of otherOperations) {
