@@ -75,7 +75,8 @@ export async function buildApp(config: Config, world: World): Promise<Service> {
     app.log.warn('GUESS_LIMIT is off: nothing limits how often the password of an account can be tried')
   const core = await buildCore(app, config, world.database, countEvents(metrics))
   // Before the listener waits for its last answers: a revocation feed would keep it waiting for half a minute.
-  app.addHook('preClose', () => core.close())
+  app.addHook('preClose', async () => core.revocations.close())
+  app.addHook('onClose', () => core.close())
   showNews(metrics, core.isInformed)
   const floor = layFloor(core, config)
 

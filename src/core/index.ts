@@ -93,6 +93,7 @@ export type Core = {
   isInformed(): boolean
   /** Begins to send the mails that wait. */
   startMails(): void
+  /** Once nobody is served any more; `revocations.close` lets those go who wait for the feed. */
   close(): Promise<void>
 }
 
@@ -197,7 +198,6 @@ export async function createCore(settings: CoreSettings, world: CoreWorld): Prom
     startMails: () => courier?.start(),
     isInformed: () => changes?.isHeard() ?? false,
     close: async () => {
-      revocations.close()
       await courier?.close()
       await events.close()
       await passwords.close()

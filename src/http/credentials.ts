@@ -98,7 +98,6 @@ export const DeviceHeader = Type.Object({
       pattern: '^[!-~]+$',
       description:
         'A random id that this device made once and keeps to itself. From a device that has signed in before, a stranger who guesses passwords holds nobody up. Browsers have a cookie for it at the doors that set cookies.',
-      examples: ['3f0e2c5a-9d41-4b7e-8a52-7c1d9e6b0f34'],
     }),
   ),
 })

@@ -10,6 +10,9 @@ export type Canaries = {
 
 /** Secrets by their form, whoever they are of: a JWT, a password's hash, a mailed link's or a session's token as a cookie. */
 const forms = [/eyJ[\w-]{8,}\.[\w-]+\.[\w-]+/, /\$2[aby]\$\d\d\$/, /\$h1\$/, /session_token=[\w%.-]{20,}/]
+/** What a member called token may hold else: the id of a session, an address in the OpenAPI document. */
+const tokenForm = /^[\w.%+=-]{16,}$/
+const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const secretMember = /password|token|secret/i
 /** Shorter ones, as tests of short passwords send them, are part of ordinary words. */
 const shortest = 8
@@ -24,7 +27,7 @@ export function watchForCanaries(app: FastifyInstance, secrets: readonly string[
   const note = (name: string, value: string): void => {
     if (value.length < shortest) return
     if (/password/i.test(name)) passwords.add(value)
-    else tokens.add(value)
+    else if (tokenForm.test(value) && !idForm.test(value)) tokens.add(value)
   }
 
   const hear = (asked: InjectOptions, answer: LightMyRequestResponse): void => {
