@@ -1,5 +1,5 @@
 /**
- * Silence about who exists: for every kind of account the same answer, to the byte, in the same time, at the login of every
+ * Silence about who exists (L-01, R-31, R-32): for every kind of account the same answer, to the byte, in the same time, at the login of every
  * door and wherever a mail can be asked for. Run after `npm run build`; ends with 1 where an answer or its time tells.
  *
  * Tries come in blocks: one of every kind in an order of chance, so that whatever else the machine does hits all alike. Each
