@@ -225,16 +225,18 @@ t.test('R-23 malformed Authorization headers, as bytes on the wire', async t => 
 t.test('R-33 F-18 a megabyte in any parameter or header is refused at once', async t => {
   const megabyte = 'x'.repeat(1_000_000)
   const large = 'x'.repeat(15_000)
+  /** Some 5 ms where nothing else runs; milliseconds of a busy machine. */
+  const quick = 250
   const slow: string[] = []
   const quickly = async (name: string, allowed: number[], ask: () => Promise<{ status: number }>) => {
     let best = Number.POSITIVE_INFINITY
-    for (let tries = 0; tries < 5 && best >= 50; tries += 1) {
+    for (let tries = 0; tries < 5 && best >= quick; tries += 1) {
       const started = performance.now()
       const { status } = await ask()
       best = Math.min(best, performance.now() - started)
       if (!allowed.includes(status)) return t.fail(`${name}: ${status}`)
     }
-    if (best >= 50) slow.push(`${name}: ${Math.round(best)} ms`)
+    if (best >= quick) slow.push(`${name}: ${Math.round(best)} ms`)
     return t.pass(name)
   }
   const names = [
@@ -275,7 +277,7 @@ t.test('R-33 F-18 a megabyte in any parameter or header is refused at once', asy
     if (method !== 'GET' && (await knock('GET', '/auth/me', { headers: who })).status !== 200)
       Object.assign(who, (await signedIn()).headers)
   }
-  t.strictSame(slow, [], 'each within 50 ms')
+  t.strictSame(slow, [], 'each as quickly as anything')
   t.strictSame(
     logs.filter(line => /"level":[56]0/.test(line)),
     [],

@@ -334,35 +334,6 @@ t.test('T-12 T-13 what stands for nothing: one answer, and nothing else in it', 
   t.equal((await verify(bearer(feed.text))).status, 401)
 })
 
-t.test('T-12 a token of 30 days ends with its account, its password and every session', async t => {
-  const endings: [string, (person: { email: string; password: string; access: string }) => Promise<Answer>][] = [
-    [
-      'its account',
-      ({ access, password }) => knock('DELETE', '/auth/me', { json: { password }, headers: bearer(access) }),
-    ],
-    [
-      'a new password',
-      ({ access, password }) =>
-        knock('POST', '/auth/change-password', {
-          json: { current_password: password, new_password: 'staple that horse twice' },
-          headers: bearer(access),
-        }),
-    ],
-    ['logout-all', ({ access }) => knock('POST', '/auth/logout-all', { json: {}, headers: bearer(access) })],
-  ]
-  for (const [name, end] of endings) {
-    const person = await signUp()
-    const { email, password } = person
-    const { body } = await knock('POST', '/codvid-ai/auth/login', { json: inEnvelope({ email, password }) })
-    t.equal(claimsOf(body.token).exp - claimsOf(body.token).iat, 30 * 86_400)
-    t.equal((await verify(bearer(body.token))).status, 200)
-    t.ok((await end(person)).status < 300, name)
-    for (const url of ['/auth/me', '/api/auth/user', '/codvid-ai/x', '/oauth2/verify'])
-      t.equal((await knock('GET', url, { headers: bearer(body.token) })).status, 401, `${url} after ${name}`)
-    t.strictSame((await introspect(body.token)).body, inactive, name)
-  }
-})
-
 /** Tokens that are not ours any more, or never were. */
 function mutantsOf(token: string): string[] {
   const [header = '', payload = '', signature = ''] = token.split('.')
@@ -703,4 +674,33 @@ t.test('no limit on what proxies and services ask', async t => {
     if (answer.status !== 200) return t.fail(`request ${count}: ${answer.status}`)
   }
   t.equal((await introspect(access, limited)).status, 200)
+})
+
+t.test('T-12 a token of 30 days ends with its account, its password and every session', async t => {
+  const endings: [string, (person: { email: string; password: string; access: string }) => Promise<Answer>][] = [
+    [
+      'its account',
+      ({ access, password }) => knock('DELETE', '/auth/me', { json: { password }, headers: bearer(access) }),
+    ],
+    [
+      'a new password',
+      ({ access, password }) =>
+        knock('POST', '/auth/change-password', {
+          json: { current_password: password, new_password: 'staple that horse twice' },
+          headers: bearer(access),
+        }),
+    ],
+    ['logout-all', ({ access }) => knock('POST', '/auth/logout-all', { json: {}, headers: bearer(access) })],
+  ]
+  for (const [name, end] of endings) {
+    const person = await signUp()
+    const { email, password } = person
+    const { body } = await knock('POST', '/codvid-ai/auth/login', { json: inEnvelope({ email, password }) })
+    t.equal(claimsOf(body.token).exp - claimsOf(body.token).iat, 30 * 86_400)
+    t.equal((await verify(bearer(body.token))).status, 200)
+    t.ok((await end(person)).status < 300, name)
+    for (const url of ['/auth/me', '/api/auth/user', '/codvid-ai/x', '/oauth2/verify'])
+      t.equal((await knock('GET', url, { headers: bearer(body.token) })).status, 401, `${url} after ${name}`)
+    t.strictSame((await introspect(body.token)).body, inactive, name)
+  }
 })
