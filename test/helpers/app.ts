@@ -36,7 +36,11 @@ export async function startApp(t: Test, overrides: Record<string, string> = {}):
     { ...testEnvironment, ...(scratch ? onPostgres(scratch.url) : {}), ...overrides },
     'no-such-file',
   )
-  const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
+  const database = await openDatabase({
+    url: config.databaseUrl,
+    dataDir: config.dataDir,
+    maxConnections: config.databasePool,
+  })
   const logs: string[] = []
   const service = await buildApp(config, {
     database,

@@ -27,6 +27,23 @@ t.test('a full hashing lane', async t => {
   for (const [count, { status }] of answers.entries()) if (status !== 503) t.equal(status, count % 2 === 0 ? 401 : 200)
 })
 
+t.test('F-31 while passwords are hashed, no connection to the database waits with them', async t => {
+  const { app } = await startApp(t, { DATABASE_POOL: '1', BCRYPT_COST: '13', HASHING_CONCURRENCY: '1' })
+  const knock = createKnock(app)
+  const person = newPerson()
+  const { body } = await knock('POST', '/auth/register', { json: person })
+  const order: string[] = []
+  const logins = Array.from({ length: 3 }, () =>
+    knock('POST', '/auth/login', { json: person }).then(({ status }) => order.push(`login ${status}`)),
+  )
+  for (let count = 0; count < 5; count += 1) {
+    const { status } = await knock('GET', '/auth/sessions', { headers: bearer(body.access_token) })
+    order.push(`read ${status}`)
+  }
+  await Promise.all(logins)
+  t.strictSame(order, [...Array(5).fill('read 200'), ...Array(3).fill('login 200')])
+})
+
 t.test('a database that is away signs nobody out', async t => {
   const knock = createKnock(service.app)
   const person = newPerson()
