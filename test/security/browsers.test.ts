@@ -259,7 +259,7 @@ t.test('C-04 C-05 R-37 what a browser says of a request is believed against it, 
 // --------------------------------------------------------------------------------------------------- Every answer
 
 t.test('C-11 R-37 no answer with anything of anybody in it may be kept', async t => {
-  const shared = new Set(['/api/auth/jwks'])
+  const shared = new Set(['/api/auth/jwks', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server'])
   const tagged = new Set(['/api/user/profile', '/api/personalization/context'])
   const { access, plain } = await visitor()
   const levels = { software_level: 'beginner', hardware_background: 'robotics' }
