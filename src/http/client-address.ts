@@ -10,7 +10,8 @@ const longestAddress = 45
  * wrote: where that is no address, the proxy's own counts, so that nobody writes texts into logs, sessions and limits.
  */
 export function addressOf({ ip, socket }: Pick<FastifyRequest, 'ip' | 'socket'>): string {
-  const told = withoutPort(ip).replace(/^::ffff:(?=\d+\.)/i, '')
+  // A connection that is gone has no address any more, whatever the types say.
+  const told = withoutPort(ip ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
   return told.length <= longestAddress && isIP(told) !== 0 ? told : (socket.remoteAddress ?? '')
 }
 

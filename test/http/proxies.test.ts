@@ -1,6 +1,7 @@
 /** Whom the service believes about addresses, hosts and protocols: proxies on its list, and nobody else. */
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { addressOf } from '../../src/http/client-address.js'
 import { bearer, createKnock, newPerson, startSibling } from '../dialects/doors.js'
 import { startApp } from '../helpers/app.js'
 
@@ -74,6 +75,11 @@ t.test('A-05 what a trusted proxy passes on counts as an address only if it is o
   ]
   for (const [text, expected] of cases)
     t.equal(await addressSeen(trusting, peers.proxy, { 'x-forwarded-for': text }), expected, text.slice(0, 40))
+})
+
+t.test('a connection that is gone has no address, and that is no fault', async t => {
+  const gone = { ip: undefined, socket: { remoteAddress: undefined } } as never
+  t.equal(addressOf(gone), '')
 })
 
 t.test('A-05 a spoofed host or protocol changes neither origins, nor cookies, nor addresses in answers', async t => {

@@ -174,7 +174,7 @@ function judge(made: Made, given: Given): string | undefined {
   if (given.status === 503) busy += 1
   if (made.operation) return document.judge(made.operation, given)
   const { method, path } = made
-  const isForProxies = path.startsWith('/oauth2/verify')
+  const isForProxies = /^\/oauth2\/verify(?=$|[/?])/.test(path)
   const same = document.operations.find(each => each.path === (isForProxies ? '/oauth2/verify' : path))
   if (isForProxies && given.status < 400) return same && document.judge(same, given)
   if (method === 'HEAD' || (method === 'OPTIONS' && given.status === 204)) return undefined
