@@ -65,7 +65,8 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   refuseUnusable(options)
   const { cost, minLength, pepper, concurrency, maxWaitMs = 2000 } = options
   const common = await commonPasswords()
-  const threads = createHashingThreads(concurrency)
+  // For each that runs in the lane two: a hash of another scheme is computed beside the decoy.
+  const threads = createHashingThreads(2 * concurrency)
   const scheme = createScheme(cost, pepper)
   const { decoy, hashMs } = await makeDecoy(cost, threads)
   const lane = createLane(concurrency, (maxWaitMs * concurrency) / hashMs)

@@ -74,6 +74,8 @@ export async function startSibling(
     'no-such-file',
   )
   const { app } = await buildApp(config, { database, version: '0.0.0' })
+  // Its schemas are compiled now, and not while a statement of another one waits for its answer.
+  await app.ready()
   t.teardown(() => app.close())
   return app
 }
