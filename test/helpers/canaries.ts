@@ -16,6 +16,8 @@ const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const secretMember = /password|token|secret/i
 /** Shorter ones, as tests of short passwords send them, are part of ordinary words. */
 const shortest = 8
+/** A common password too, and a word of many answers. */
+const ordinary = /^passwords?$/i
 
 /** Listens to what is asked of the service through `inject`, and to what it answers. `secrets`: those it was configured with. */
 export function watchForCanaries(app: FastifyInstance, secrets: readonly string[]): Canaries {
@@ -25,7 +27,7 @@ export function watchForCanaries(app: FastifyInstance, secrets: readonly string[
   const inject = app.inject.bind(app)
 
   const note = (name: string, value: string): void => {
-    if (value.length < shortest) return
+    if (value.length < shortest || ordinary.test(value)) return
     if (/password/i.test(name)) passwords.add(value)
     else if (tokenForm.test(value) && !idForm.test(value)) tokens.add(value)
   }
@@ -34,7 +36,7 @@ export function watchForCanaries(app: FastifyInstance, secrets: readonly string[
     const own: string[] = []
     eachSecret(readBody(asked.payload), (name, value) => {
       note(name, value)
-      if (/password/i.test(name) && value.length >= shortest) own.push(value)
+      if (/password/i.test(name) && value.length >= shortest && !ordinary.test(value)) own.push(value)
     })
     eachSecret(readBody(answer.body), note)
     for (const line of [answer.headers['set-cookie'] ?? []].flat()) noteCookie(line, note)
