@@ -1,6 +1,7 @@
 /** The life of an account: registering, signing in, changing, deleting. */
 import type { AccountPatch, AccountStore, NewAccount } from '../store/accounts.js'
 import type { Account, Background, Session } from '../store/rows.js'
+import { createAside, type OnSideFailure } from './aside.js'
 import { canonicalEmail } from './emails.js'
 import { AuthError } from './errors.js'
 import type { Events } from './events.js'
@@ -41,8 +42,7 @@ export type AccountWorld = {
   guessing: Guessing
   events: Events
   settings: { requireEmailVerification: boolean; newDeviceMail: boolean }
-  /** Told of work beside a request that failed; the request goes on. */
-  onSideFailure(error: unknown, what: string): void
+  onSideFailure: OnSideFailure
 }
 
 export function createAccounts(world: AccountWorld) {
@@ -113,14 +113,7 @@ export function createAccounts(world: AccountWorld) {
   const confirmed = (identity: Identity, password: string): Promise<string> =>
     confirm(identity, async stored => ((await passwords.verify(password, stored)).matches ? stored : undefined))
 
-  /** Work that a request brings about and does not depend on. */
-  const aside = async (what: string, work: () => Promise<unknown>): Promise<void> => {
-    try {
-      await work()
-    } catch (error) {
-      onSideFailure(error, what)
-    }
-  }
+  const aside = createAside(onSideFailure)
 
   const rehash = (accountId: string, checkedHash: string, password: string): Promise<void> =>
     aside('a password hash could not be brought up to date', async () =>

@@ -9,6 +9,7 @@
  */
 import { createHmac, hkdfSync } from 'node:crypto'
 import type { Count, PasswordTryStore } from '../store/password-tries.js'
+import { createAside, type OnSideFailure } from './aside.js'
 import { AuthError } from './errors.js'
 import { hashToken, type Sources } from './sources.js'
 import { subnetOf } from './subnet.js'
@@ -44,8 +45,7 @@ export type GuessingWorld = {
   secrets: readonly string[]
   /** False: nothing is counted, nor known. */
   isOn: boolean
-  /** Told of work beside a request that failed; the request goes on. */
-  onSideFailure(error: unknown, what: string): void
+  onSideFailure: OnSideFailure
 }
 
 export function createGuessing({ store, sources, secrets, isOn, onSideFailure }: GuessingWorld) {
@@ -69,13 +69,7 @@ export function createGuessing({ store, sources, secrets, isOn, onSideFailure }:
     }
   }
 
-  const aside = async (what: string, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work()
-    } catch (error) {
-      onSideFailure(error, what)
-    }
-  }
+  const aside = createAside(onSideFailure)
 
   return {
     /**

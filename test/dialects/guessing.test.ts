@@ -300,6 +300,21 @@ t.test('what the lane refuses is no try', async t => {
   t.equal(left.filter(status => status === 401).length, free - compared, 'what is left is what was not compared')
 })
 
+t.test('a try that could not be compared, for whatever reason, is not counted', async t => {
+  const visit = { door: 'auth', requestId: '-', userAgent: null, ipAddress: elsewhere() }
+  const attempt = (compare: () => Promise<undefined>) =>
+    service.core.guessing.attempt({ email: 'uncompared@example.com', visit }, compare)
+  const busy = async () => {
+    throw new Error('busy')
+  }
+  for (let count = 0; count < 2 * free; count += 1) await t.rejects(attempt(busy), { message: 'busy' })
+  for (let count = 0; count < free; count += 1) t.equal(await attempt(async () => undefined), undefined)
+  await t.rejects(
+    attempt(async () => undefined),
+    { code: 'too_many_tries' },
+  )
+})
+
 t.test('the counts tell nobody whose they are, and are swept', async t => {
   const person = await register({ 'x-device-id': 'the-secret-of-a-device' })
   await fail(person, 3)
